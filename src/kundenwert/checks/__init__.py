@@ -1,0 +1,5 @@
+"""Checks of a model against what customers did."""
+
+from kundenwert.checks.holdout import holdout
+
+__all__ = ["holdout"]

@@ -1,0 +1,162 @@
+"""Durations and time units: the only file that knows how long a month is.
+
+A year is 365.25 days and a month a twelfth of it, so that ``months(12) == years(1)``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal, final, get_args
+
+from kundenwert.errors import DurationError, SpecificationError
+
+__all__ = [
+    "LIFETIME",
+    "Duration",
+    "Resolution",
+    "TimeUnit",
+    "check_duration",
+    "check_unit",
+    "days",
+    "hours",
+    "months",
+    "units_per_year",
+    "weeks",
+    "years",
+]
+
+type TimeUnit = Literal["hour", "day", "week", "month", "year"]
+"""A unit in which rates and times are expressed."""
+
+type Resolution = Literal["hour", "day", "week"]
+"""The length of a time step in which purchases count once."""
+
+DAYS_PER_YEAR: Final = 365.25
+DAYS: Final[dict[str, float]] = {
+    "hour": 1 / 24,
+    "day": 1.0,
+    "week": 7.0,
+    "month": DAYS_PER_YEAR / 12,
+    "year": DAYS_PER_YEAR,
+}
+
+
+@final
+@dataclass(frozen=True, slots=True, order=True)
+class Duration:
+    """A length of time, free of units.
+
+    Make one with :func:`hours`, :func:`days`, :func:`weeks`, :func:`months` or :func:`years`, or use
+    :data:`LIFETIME`.
+
+    Examples
+    --------
+    >>> import kundenwert as kw
+    >>> kw.weeks(2) == kw.days(14)
+    True
+    >>> kw.years(1).in_unit("month")
+    12.0
+    """
+
+    in_days: float
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.in_days) or self.in_days < 0:
+            message = f"a duration is zero or longer, got {self.in_days!r} days"
+            raise SpecificationError(message)
+
+    def in_unit(self, unit: TimeUnit) -> float:
+        """Length in the given unit (``inf`` for :data:`LIFETIME`)."""
+        return self.in_days / DAYS[check_unit(unit)]
+
+    @property
+    def is_lifetime(self) -> bool:
+        """Whether this is :data:`LIFETIME`."""
+        return math.isinf(self.in_days)
+
+    def __repr__(self) -> str:
+        if self.is_lifetime:
+            return "LIFETIME"
+        for unit in ("year", "month", "week", "day"):
+            length = self.in_days / DAYS[unit]
+            if length >= 1 and abs(length - round(length)) < 1e-9:
+                return f"{unit}s({round(length)})"
+        return f"days({self.in_days:g})"
+
+
+LIFETIME: Final = Duration(math.inf)
+"""No end: as long as the relationship lasts."""
+
+
+def _duration(count: float, unit: str) -> Duration:
+    if isinstance(count, bool) or not isinstance(count, (int, float)) or not math.isfinite(count):
+        message = f"{unit}s(…) takes a finite number, got {count!r}; for an open end use kundenwert.LIFETIME"
+        raise SpecificationError(message)
+    return Duration(count * DAYS[unit])
+
+
+def hours(count: float, /) -> Duration:
+    """A duration of `count` hours."""
+    return _duration(count, "hour")
+
+
+def days(count: float, /) -> Duration:
+    """A duration of `count` days."""
+    return _duration(count, "day")
+
+
+def weeks(count: float, /) -> Duration:
+    """A duration of `count` weeks."""
+    return _duration(count, "week")
+
+
+def months(count: float, /) -> Duration:
+    """A duration of `count` months of 365.25 / 12 days."""
+    return _duration(count, "month")
+
+
+def years(count: float, /) -> Duration:
+    """A duration of `count` years of 365.25 days."""
+    return _duration(count, "year")
+
+
+def check_duration(value: Duration, name: str, *, lifetime: bool = False) -> Duration:
+    """Return `value` if it is a Duration; `lifetime` tells whether LIFETIME is allowed."""
+    if not isinstance(value, Duration):
+        message = (
+            f"{name} takes a Duration, got {value!r}; "
+            f"write for example {name}=kundenwert.weeks(26), so that the unit is never in doubt"
+        )
+        raise DurationError(message)
+    if value.is_lifetime and not lifetime:
+        message = f"{name} must be finite here, got LIFETIME; give a finite one, for example kundenwert.years(10)"
+        raise SpecificationError(message)
+    return value
+
+
+def check_unit(unit: str) -> TimeUnit:
+    """Return `unit` if it is a known time unit."""
+    if unit not in DAYS:
+        message = f"unknown time unit {unit!r}; expected one of {', '.join(map(repr, DAYS))}"
+        raise SpecificationError(message)
+    return unit  # type: ignore[return-value]  # the check above proves it
+
+
+def check_resolution(resolution: str) -> Resolution:
+    """Return `resolution` if it is a known length of a time step."""
+    known: tuple[str, ...] = get_args(Resolution.__value__)
+    if resolution not in known:
+        message = f"unknown resolution {resolution!r}; expected one of {', '.join(map(repr, known))}"
+        raise SpecificationError(message)
+    return resolution  # type: ignore[return-value]  # the check above proves it
+
+
+def units_per_year(unit: TimeUnit) -> float:
+    """How many of the given unit make a year of 365.25 days."""
+    return DAYS_PER_YEAR / DAYS[check_unit(unit)]
+
+
+def steps_per_unit(unit: TimeUnit, resolution: Resolution) -> float:
+    """How many resolution steps make one unit."""
+    return DAYS[check_unit(unit)] / DAYS[check_resolution(resolution)]

@@ -1,0 +1,125 @@
+"""Net present value: discounted margin of the purchases still to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from kundenwert.economics.economics import Economics
+from kundenwert.errors import SpecificationError
+from kundenwert.posterior.base import as_histories, thinning
+from kundenwert.posterior.purchase import PurchasePosterior
+from kundenwert.posterior.spend import SpendPosterior
+from kundenwert.posterior.summary import Summary, summarise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kundenwert.duration import Duration
+    from kundenwert.histories import Cells, CustomerHistories, HistoryColumn
+    from kundenwert.models._functions import Array
+
+__all__ = ["check_posteriors", "net_present_value", "value_summary"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """The columns that two models need together."""
+
+    needs: tuple[HistoryColumn, ...]
+
+
+def net_present_value(
+    purchases: PurchasePosterior[Any],
+    spend: SpendPosterior[Any],
+    histories: CustomerHistories,
+    economics: Economics,
+    *,
+    horizon: Duration,
+    interval: float = 0.90,
+) -> pd.DataFrame:
+    """Expected net present value of the purchases still to come, per customer: columns mean, lower, upper.
+
+    Expected discounted purchases in (T, T + horizon], times the expected amount of a purchase, times the margin.
+    Draws of purchases and spend are paired, so that the interval holds the uncertainty of both; it does not hold the
+    chance of the single customer, who will buy or not.
+
+    Parameters
+    ----------
+    purchases : PurchasePosterior
+        When customers buy.
+    spend : SpendPosterior
+        How much they spend; taken as independent of how often they buy.
+    histories : CustomerHistories
+        The customers, with amounts.
+    economics : Economics
+        Margin and discount rate.
+    horizon : Duration
+        How far ahead, or LIFETIME.
+    interval : float
+        Probability of the equal-tailed interval.
+
+    Raises
+    ------
+    InfiniteValueError
+        If purchases for life are not finite without discounting, or the mean amount is infinite.
+    MissingInformationError
+        If the histories have no amounts.
+    """
+    check_posteriors(purchases, spend, economics)
+    summary, cells = value_summary(purchases, spend, histories, economics, horizon, interval)
+    return summary.at(cells.index).to_pandas(histories.customer_id)
+
+
+def value_summary(
+    purchases: PurchasePosterior[Any],
+    spend: SpendPosterior[Any],
+    histories: CustomerHistories,
+    economics: Economics,
+    horizon: Duration,
+    interval: float,
+) -> tuple[Summary, Cells]:
+    """Net present value of each distinct history, and the histories."""
+    needs = (*purchases.model.needs, *spend.model.needs)
+    cells = as_histories(histories).in_unit(purchases.unit).cells(_Needs(needs))
+    purchases, spend = _paired(purchases, spend, cells)
+    discounted = purchases.discounted_of(economics.annual_discount_rate, horizon)(cells)
+    expected = spend.of_cells.expected_spend(cells)
+
+    def values(rows: slice) -> Array:
+        value = discounted(rows)
+        value *= expected(rows)
+        value *= economics.margin
+        return value
+
+    return summarise(len(cells), purchases.of_cells.draws, values, interval), cells
+
+
+def _paired(
+    purchases: PurchasePosterior[Any], spend: SpendPosterior[Any], cells: Cells
+) -> tuple[PurchasePosterior[Any], SpendPosterior[Any]]:
+    """Both with equally many draws, those without a mean amount left out.
+
+    Draws pair by position: their random order makes them independent. The longer posterior is thinned evenly; a
+    single draw goes with all of the other.
+    """
+    spend = spend.chosen(np.flatnonzero(spend.with_mean(cells)))
+    counts = purchases.of_cells.draws, spend.of_cells.draws
+    count = max(counts) if min(counts) == 1 else min(counts)
+    return purchases.chosen(thinning(counts[0], count)), spend.chosen(thinning(counts[1], count))
+
+
+def check_posteriors(purchases: object, spend: object, economics: object) -> None:
+    """Refuse arguments in the wrong place."""
+    expected = (
+        ("purchases", purchases, PurchasePosterior, "kundenwert.fit(kundenwert.MBGNBD(), …)"),
+        ("spend", spend, SpendPosterior, "kundenwert.fit(kundenwert.GammaGamma(), …)"),
+        ("economics", economics, Economics, "kundenwert.Economics(margin=…, annual_discount_rate=…)"),
+    )
+    for name, value, kind, example in expected:
+        if not isinstance(value, kind):
+            message = f"{name} must be a {kind.__name__}, got {type(value).__name__}; make one with {example}"
+            raise SpecificationError(message)

@@ -1,0 +1,68 @@
+"""One table of everything a customer list needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kundenwert.economics.net_present_value import check_posteriors, value_summary
+
+if TYPE_CHECKING:
+    from kundenwert.duration import Duration
+    from kundenwert.economics.economics import Economics
+    from kundenwert.histories import CustomerHistories
+    from kundenwert.posterior.purchase import PurchasePosterior
+    from kundenwert.posterior.spend import SpendPosterior
+
+__all__ = ["score"]
+
+
+def score(
+    purchases: PurchasePosterior[Any],
+    spend: SpendPosterior[Any],
+    histories: CustomerHistories,
+    economics: Economics,
+    *,
+    horizon: Duration,
+    interval: float = 0.90,
+) -> pd.DataFrame:
+    """Score customers: one row each, in the order of the histories, indexed by ``customer_id``.
+
+    Parameters
+    ----------
+    purchases : PurchasePosterior
+        When customers buy.
+    spend : SpendPosterior
+        How much they spend.
+    histories : CustomerHistories
+        The customers, with amounts.
+    economics : Economics
+        Margin and discount rate.
+    horizon : Duration
+        Finite period of the expectations and of the net present value. For the value of the whole relationship see
+        :func:`net_present_value` with ``horizon=LIFETIME``.
+    interval : float
+        Probability of the equal-tailed intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``p_alive``, ``expected_purchases``, ``return_probability``, ``expected_spend`` and ``npv``, each
+        followed by its ``_lower`` and ``_upper``.
+    """
+    check_posteriors(purchases, spend, economics)
+    value, cells = value_summary(purchases, spend, histories, economics, horizon, interval)
+    tables = {
+        "p_alive": purchases.p_alive(histories, interval=interval),
+        "expected_purchases": purchases.expected_purchases(histories, horizon=horizon, interval=interval),
+        "return_probability": purchases.return_probability(histories, horizon=horizon, interval=interval),
+        "expected_spend": spend.expected_spend(histories, interval=interval),
+        "npv": value.at(cells.index).to_pandas(histories.customer_id),
+    }
+    columns = {}
+    for name, table in tables.items():
+        columns[name] = table["mean"]
+        columns[f"{name}_lower"] = table["lower"]
+        columns[f"{name}_upper"] = table["upper"]
+    return pd.DataFrame(columns, index=histories.customer_id)

@@ -1,0 +1,96 @@
+"""What happened to every row of a log, and how the log was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, final
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Audit", "LogColumns"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogColumns:
+    """How a log was read, so that the hold-out is read in the same way.
+
+    Attributes
+    ----------
+    customer, time, amount
+        Names of the columns.
+    parse_dates, net_refunds, on_bad_rows
+        As given to :func:`kundenwert.summarize`.
+    """
+
+    customer: str
+    time: str
+    amount: str | None = None
+    parse_dates: bool = False
+    net_refunds: bool = False
+    on_bad_rows: Literal["raise", "drop"] = "raise"
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audit:
+    """Where every row went: ``rows_read == kept + merged + refunds + sum(dropped.values())``.
+
+    Attributes
+    ----------
+    rows_read
+        Rows of the table handed in.
+    kept
+        Rows that count: one per purchase occasion (or one per customer in a ready-made table of histories).
+    merged
+        Rows that joined another purchase of the same customer in the same step.
+    refunds
+        Rows with a negative amount; they never count as purchases.
+    refunds_netted
+        Those among `refunds` that were taken off a purchase.
+    refund_excess
+        Money in netted refunds beyond the purchase they were taken off; a purchase never falls below zero.
+    dropped
+        Rows left out, by reason.
+    customers
+        Customers with a history.
+    customers_left_out
+        Customers of the log without a history, by reason.
+    """
+
+    rows_read: int
+    kept: int
+    merged: int = 0
+    refunds: int = 0
+    refunds_netted: int = 0
+    refund_excess: float = 0.0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    customers: int
+    customers_left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One line per entry: columns ``of`` (rows or customers), ``entry`` and ``count``."""
+        rows = [
+            ("rows", "read", self.rows_read),
+            ("rows", "kept", self.kept),
+            ("rows", "merged into a purchase of the same step", self.merged),
+            ("rows", "refunds, never purchases", self.refunds),
+            *(("rows", f"dropped: {reason}", count) for reason, count in self.dropped.items()),
+            ("customers", "with a history", self.customers),
+            *(("customers", f"left out: {reason}", count) for reason, count in self.customers_left_out.items()),
+        ]
+        return pd.DataFrame(rows, columns=["of", "entry", "count"])
+
+    def __str__(self) -> str:
+        table = self.to_pandas()
+        width = max(len(f"{count:,}") for count in table["count"])
+        lines = [f"{count:>{width},} {of} {entry}" for of, entry, count in table.itertuples(index=False)]
+        if self.refunds_netted:
+            lines.append(
+                f"{self.refunds_netted:,} of the refunds were taken off the purchase before them, "
+                f"{self.refund_excess:,.2f} of their money went beyond it"
+            )
+        return "\n".join(lines)

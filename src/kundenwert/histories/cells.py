@@ -1,0 +1,126 @@
+"""Cells: the distinct histories of a population, with the number of customers that share each.
+
+A likelihood and every prediction depend on a customer only through a short history, so the work is done once per
+cell and looked up per customer at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, final, get_args
+
+import numpy as np
+import pandas as pd
+
+from kundenwert.errors import SpecificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from kundenwert.duration import TimeUnit
+
+__all__ = ["Cells", "HistoryColumn", "NeedsHistory", "check_needs", "collapse"]
+
+type HistoryColumn = Literal["x", "t_x", "T", "total"]
+"""What a model can ask of a history: repeat purchases, recency, T, and the sum of the repeat amounts."""
+
+SORT_ORDER: tuple[HistoryColumn, ...] = ("x", "T", "t_x", "total")
+"""Slowest first: cells that share (x, T) lie side by side, so work that depends on these two alone is done once."""
+
+
+class NeedsHistory(Protocol):
+    """Anything that declares which columns of a history it depends on."""
+
+    @property
+    def needs(self) -> tuple[HistoryColumn, ...]:
+        """The columns, in any order."""
+        ...
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class Cells:
+    """Distinct histories with counts.
+
+    Attributes
+    ----------
+    columns
+        One array of shape (cells,) per column, sorted by x, then T, t_x and total (those that are present).
+        Times are in `unit`.
+    counts
+        How many customers share each cell, shape (cells,).
+    index
+        The cell of every customer, shape (customers,): ``per_cell[cells.index]`` is per customer.
+    unit
+        Unit of t_x and T.
+    """
+
+    columns: Mapping[HistoryColumn, NDArray[np.float64]]
+    counts: NDArray[np.int64]
+    index: NDArray[np.int64]
+    unit: TimeUnit
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __getitem__(self, name: HistoryColumn) -> NDArray[np.float64]:
+        return self.columns[name]
+
+    def __repr__(self) -> str:
+        return f"Cells({len(self)} distinct ({', '.join(self.columns)}) of {len(self.index)} customers, {self.unit!r})"
+
+
+def check_needs(needs: Iterable[str]) -> tuple[HistoryColumn, ...]:
+    """Return the columns that a model needs, in the order cells are sorted by.
+
+    Raises
+    ------
+    SpecificationError
+        If a name is not a column of a history.
+    """
+    asked = tuple(needs)
+    for name in asked:
+        if name not in SORT_ORDER:
+            known = ", ".join(map(repr, get_args(HistoryColumn.__value__)))
+            message = f"the model needs {name!r}, which is no column of a history; expected some of {known}"
+            raise SpecificationError(message)
+    return tuple(name for name in SORT_ORDER if name in asked)
+
+
+def collapse(columns: Mapping[HistoryColumn, NDArray[np.float64]], *, customers: int, unit: TimeUnit) -> Cells:
+    """Group customers whose columns agree exactly; the mapping's order is the sort order, slowest first.
+
+    Every column is replaced by the ranks of its values, and the ranks are packed into one integer key.
+    """
+    key = np.zeros(customers, dtype=np.int64)
+    size = 1
+    for values in columns.values():
+        codes, distinct = _ranks(values)
+        if size * len(distinct) > np.iinfo(np.int64).max:
+            # Ranks of the key so far are below the number of customers, so the product fits again.
+            key, kept = _ranks(key)
+            size = len(kept)
+        key = key * len(distinct) + codes
+        size *= len(distinct)
+    index, distinct_keys = _ranks(key)
+    member = np.empty(len(distinct_keys), dtype=np.int64)
+    member[index] = np.arange(customers)  # any one customer stands for the cell
+    return Cells(
+        columns={name: _readonly(values[member]) for name, values in columns.items()},
+        counts=_readonly(np.bincount(index, minlength=len(member)).astype(np.int64)),
+        index=_readonly(index),
+        unit=unit,
+    )
+
+
+def _ranks[Scalar: (np.float64, np.int64)](values: NDArray[Scalar]) -> tuple[NDArray[np.int64], NDArray[Scalar]]:
+    # Hashing first and sorting only the distinct values is several times faster than np.unique.
+    codes, distinct = pd.factorize(values, sort=True)
+    return codes.astype(np.int64, copy=False), distinct
+
+
+def _readonly[Scalar: (np.float64, np.int64)](array: NDArray[Scalar]) -> NDArray[Scalar]:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,153 @@
+"""The border to PyMC: the same formulas as a PyMC model, and NUTS."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, final
+
+import numpy as np
+
+from kundenwert.errors import InferenceError, SpecificationError
+from kundenwert.models._functions import history_of
+from kundenwert.priors import Flat
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+    from kundenwert.histories import Cells
+    from kundenwert.inference.methods import NUTS
+    from kundenwert.models._base import Model
+    from kundenwert.models._functions import Array
+
+__all__ = ["Chains", "forecast_minutes", "pymc_model", "run_nuts"]
+
+LEAPFROG_STEPS: Final = 12  # gradient evaluations a draw, typical of four or five parameters
+
+
+@final
+class _PyTensor:
+    """The function namespace of log-likelihoods on PyTensor."""
+
+    def log(self, value: Any, /) -> Any:
+        import pytensor.tensor as pt
+
+        return pt.log(value)
+
+    def log1p(self, value: Any, /) -> Any:
+        import pytensor.tensor as pt
+
+        return pt.log1p(value)
+
+    def gammaln(self, value: Any, /) -> Any:
+        import pytensor.tensor as pt
+
+        return pt.gammaln(value)
+
+    def softplus(self, value: Any, /) -> Any:
+        import pytensor.tensor as pt
+
+        return pt.softplus(value)
+
+    def where(self, condition: Any, true: Any, false: Any, /) -> Any:
+        import pytensor.tensor as pt
+
+        return pt.where(condition, true, false)
+
+
+def pymc_model(model: Model[Any], cells: Cells) -> pm.Model:
+    """The model with its priors, and the likelihood of the cells weighted by their counts."""
+    import pymc as pm
+
+    used = model.informative(cells)
+    history = history_of({name: column[used] for name, column in cells.columns.items()}, draws_axis=False)
+    counts = cells.counts[used].astype(np.float64)
+    with pm.Model() as built:
+        values = []
+        for quantity in model.quantities:
+            if isinstance(quantity.prior, Flat):
+                message = (
+                    f"the prior of {quantity.name} is Flat, which is improper: only kundenwert.MAP accepts it. "
+                    "Give a proper prior, for example kundenwert.LogNormal"
+                )
+                raise SpecificationError(message)
+            distribution = getattr(pm, type(quantity.prior).__name__)
+            values.append(distribution(quantity.name, **asdict(quantity.prior)))
+        theta = model.parameters_of(values, cells.unit)
+        known = {quantity.name for quantity in model.quantities}
+        for name, value in zip(model.parameter_names, theta, strict=True):
+            if name not in known:
+                pm.Deterministic(name, value)
+        pm.Potential("log_likelihood", (counts * model.log_likelihood(theta, history, _PyTensor())).sum())
+    return built
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """Draws of the quantities, shape (dimension, chains, draws), with the sampler's diagnostics."""
+
+    values: Array
+    r_hat: float
+    ess: float
+    divergences: int
+
+
+def forecast_minutes(built: pm.Model, method: NUTS, cores: int) -> float:
+    """How long NUTS is likely to take, from the measured cost of one gradient."""
+    gradient = built.logp_dlogp_function(ravel_inputs=True)
+    gradient.set_extra_values({})
+    point = built.initial_point()
+    start = np.concatenate([np.atleast_1d(point[v.name]).ravel() for v in built.value_vars])
+    gradient(start)  # the first call may still compile
+    began, calls = time.perf_counter(), 0
+    while calls < 3 or (calls < 100 and time.perf_counter() - began < 0.5):
+        gradient(start)
+        calls += 1
+    seconds = (time.perf_counter() - began) / calls
+    rounds = -(-method.chains // cores)
+    return seconds * LEAPFROG_STEPS * (method.draws + method.tune) * rounds / 60
+
+
+def run_nuts(model: Model[Any], cells: Cells, method: NUTS, seed: int, cores: int) -> Chains:
+    """Run NUTS on the cells.
+
+    Raises
+    ------
+    InferenceError
+        If the forecast exceeds `method.longest` minutes.
+    """
+    import pymc as pm
+
+    built = pymc_model(model, cells)
+    minutes = forecast_minutes(built, method, cores)
+    if minutes > method.longest:
+        message = (
+            f"NUTS is forecast to take about {minutes:.0f} minutes on {len(cells)} distinct histories, more than the "
+            f"{method.longest:g} allowed. Use kundenwert.ImportanceSampling(), fewer draws or chains, a random sample "
+            f"of the customers, or allow it with kundenwert.NUTS(longest={minutes * 2:.0f})"
+        )
+        raise InferenceError(message)
+    with built, warnings.catch_warnings():
+        # problems are reported by the diagnostics, in our words
+        warnings.simplefilter("ignore")
+        tree = pm.sample(
+            draws=method.draws,
+            tune=method.tune,
+            chains=method.chains,
+            cores=min(cores, method.chains),
+            target_accept=method.target_accept,
+            nuts_sampler=method.sampler,
+            random_seed=seed,
+            progressbar=method.progress,
+            compute_convergence_checks=False,
+        )
+    import arviz_stats
+
+    names = [quantity.name for quantity in model.quantities]
+    posterior = tree["posterior"]
+    values = np.array([posterior[name].to_numpy() for name in names], dtype=np.float64)
+    r_hat = [float(arviz_stats.rhat(v)) for v in values] if method.chains > 1 else [float("nan")]
+    ess = [float(arviz_stats.ess(v, method="bulk")) for v in values]
+    return Chains(values, max(r_hat), min(ess), int(tree["sample_stats"]["diverging"].to_numpy().sum()))

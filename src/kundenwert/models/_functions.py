@@ -1,0 +1,112 @@
+"""The functions a log-likelihood may use, so that one formula runs on NumPy and on PyTensor.
+
+:data:`NUMPY` is the fast instance used by importance sampling, scoring and tests. The PyTensor instance lives in
+``kundenwert.inference``, the only package that knows PyMC.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol, final, override
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kundenwert.histories import HistoryColumn
+
+__all__ = ["NUMPY", "Array", "Functions", "History", "history_of"]
+
+type Array = NDArray[np.float64]
+
+
+class Functions(Protocol):
+    """Elementwise functions of arrays."""
+
+    def log(self, value: Array, /) -> Array:
+        """Natural logarithm."""
+
+    def log1p(self, value: Array, /) -> Array:
+        """log(1 + value)."""
+
+    def gammaln(self, value: Array, /) -> Array:
+        """Logarithm of the gamma function."""
+
+    def softplus(self, value: Array, /) -> Array:
+        """log(1 + exp(value)) without overflow; 0 at -inf."""
+
+    def where(self, condition: NDArray[np.bool_], true: Array | float, false: Array | float, /) -> Array:
+        """Elementwise choice."""
+
+
+@final
+class _NumPy(Functions):
+    @override
+    def log(self, value: Array, /) -> Array:
+        return np.asarray(np.log(value))
+
+    @override
+    def log1p(self, value: Array, /) -> Array:
+        return np.asarray(np.log1p(value))
+
+    @override
+    def gammaln(self, value: Array, /) -> Array:
+        return np.asarray(special.gammaln(value))
+
+    @override
+    def softplus(self, value: Array, /) -> Array:
+        # three SIMD passes; np.logaddexp(0, value) is one scalar loop and slower
+        return np.asarray(np.maximum(value, 0) + np.log1p(np.exp(-np.abs(value))))
+
+    @override
+    def where(self, condition: NDArray[np.bool_], true: Array | float, false: Array | float, /) -> Array:
+        return np.where(condition, true, false)
+
+
+NUMPY: Final[Functions] = _NumPy()
+
+
+@final
+class History:
+    """Distinct histories as a formula sees them: columns, and a shortcut for what depends on one column only.
+
+    With NumPy, columns have shape (cells, 1) and parameters (draws,), so that results have shape (cells, draws);
+    with PyTensor, columns have shape (cells,) and parameters are scalars.
+    """
+
+    __slots__ = ("_columns", "_distinct")
+
+    def __init__(
+        self,
+        columns: dict[HistoryColumn, Array],
+        distinct: dict[HistoryColumn, tuple[Array, NDArray[np.intp]]],
+    ) -> None:
+        self._columns = columns
+        self._distinct = distinct
+
+    def __getitem__(self, name: HistoryColumn) -> Array:
+        return self._columns[name]
+
+    def map(self, name: HistoryColumn, formula: Callable[[Array], Array]) -> Array:
+        """Value of `formula` for each cell, computed once per distinct value of the column.
+
+        Many cells share a value (10,000 cells, 40 frequencies), so that costly functions become cheap.
+        """
+        values, index = self._distinct[name]
+        return formula(values)[index]
+
+
+def history_of(
+    cells: Mapping[HistoryColumn, Array], rows: slice = slice(None), *, draws_axis: bool = True
+) -> History:
+    """Columns of distinct histories for a formula; `draws_axis` adds the axis along which NumPy puts draws."""
+    columns: dict[HistoryColumn, Array] = {}
+    distinct: dict[HistoryColumn, tuple[Array, NDArray[np.intp]]] = {}
+    for name, column in cells.items():
+        values, index = np.unique(column[rows], return_inverse=True)
+        shape: tuple[int, ...] = (-1, 1) if draws_axis else (-1,)
+        columns[name] = column[rows].reshape(shape)
+        distinct[name] = (values.reshape(shape), index)
+    return History(columns, distinct)

@@ -1,0 +1,163 @@
+"""Gamma-gamma spend: Fader & Hardie (2013), The Gamma-Gamma Model of Monetary Value, brucehardie.com/notes/025."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, final, override
+
+import numpy as np
+from scipy.special import gammaincinv
+
+from kundenwert.errors import DataError, SpecificationError
+from kundenwert.models._base import FixedParameters, Quantity, SpendModel, check_positive
+from kundenwert.priors import LogNormal, Prior
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from kundenwert.duration import TimeUnit
+    from kundenwert.histories import Cells, HistoryColumn
+    from kundenwert.models._functions import Array, Functions, History
+
+__all__ = ["GammaGamma"]
+
+
+class _Parameters(NamedTuple):
+    p: Array
+    q: Array
+    gamma: Array
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GammaGamma(SpendModel[_Parameters]):
+    """Amounts vary around a customer's own mean; the means vary across customers, with a heavy right tail.
+
+    Amounts of one customer are Gamma(p, nu), nu ~ Gamma(q, gamma) across customers, independent of how often they
+    buy. Only repeat purchases enter. The population's mean amount, p gamma/(q - 1), exists for q > 1 only.
+
+    Parameters
+    ----------
+    scale : Prior, optional
+        Typical amount p gamma/q. By default LogNormal(log(money_scale), 2).
+    p : Prior
+        Shape of one customer's amounts; large means that a customer always spends about the same.
+    q : Prior
+        Shape of the differences across customers; small means a heavy tail of big spenders.
+    money_scale : float, optional
+        A typical amount in the currency of the log, for the default prior of `scale`. By default the geometric
+        mean of the customers' mean amounts, so that results do not depend on the currency.
+
+    Notes
+    -----
+    Source: Fader & Hardie (2013), The Gamma-Gamma Model of Monetary Value, eq. (1a) and (5).
+    """
+
+    scale: Prior | None = None
+    p: Prior = LogNormal(math.log(3), 1)
+    q: Prior = LogNormal(math.log(4), 0.7)
+    money_scale: float | None = None
+
+    needs: ClassVar[tuple[HistoryColumn, ...]] = ("x", "total")
+    parameter_names: ClassVar[tuple[str, ...]] = _Parameters._fields
+
+    @final
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Parameters(FixedParameters["GammaGamma"]):
+        """Given values of p, q and gamma; gamma in the currency of the log. `unit` is a time unit of no influence."""
+
+        p: float
+        q: float
+        gamma: float
+        unit: TimeUnit = "week"
+
+        def __post_init__(self) -> None:
+            check_positive(self, _Parameters._fields)
+
+        @override
+        def model(self) -> GammaGamma:
+            return GammaGamma(money_scale=self.p * self.gamma / self.q)
+
+    def __post_init__(self) -> None:
+        if self.money_scale is not None and not (math.isfinite(self.money_scale) and self.money_scale > 0):
+            message = f"money_scale must be a positive amount, got {self.money_scale!r}"
+            raise SpecificationError(message)
+        _ = self.quantities
+
+    @property
+    @override
+    def quantities(self) -> tuple[Quantity, ...]:
+        typical = self.money_scale or 1.0
+        scale = LogNormal(math.log(typical), 2) if self.scale is None else self.scale
+        return (Quantity("scale", scale, typical), Quantity("p", self.p, 3.0), Quantity("q", self.q, 4.0))
+
+    @override
+    def prepared(self, cells: Cells) -> Self:
+        if self.money_scale is not None:
+            return self
+        used = self.informative(cells)
+        weight = cells.counts[used]
+        log_mean = np.log(cells["total"][used] / cells["x"][used])
+        return replace(self, money_scale=float(np.exp(np.average(log_mean, weights=weight))))
+
+    @override
+    def informative(self, cells: Cells) -> NDArray[np.bool_]:
+        used = (cells["x"] > 0) & (cells["total"] > 0)
+        if not used.any():
+            message = (
+                "no customer has a repeat purchase with a positive amount, so that spend cannot be learnt; "
+                "check the amount column, or choose a later `until`"
+            )
+            raise DataError(message)
+        return np.asarray(used)
+
+    @override
+    def named(self, values: Sequence[Array]) -> _Parameters:
+        return _Parameters(*values)
+
+    @override
+    def parameters_of(self, quantities: Sequence[Array], unit: TimeUnit) -> _Parameters:
+        scale, p, q = quantities
+        return _Parameters(p=p, q=q, gamma=scale * q / p)
+
+    @override
+    def quantities_of(self, theta: _Parameters, unit: TimeUnit) -> tuple[Array, ...]:
+        return (theta.p * theta.gamma / theta.q, theta.p, theta.q)
+
+    @override
+    def log_likelihood(self, theta: _Parameters, h: History, f: Functions) -> Array:
+        """Log density of the mean repeat amount, eq. (1a), written in total = x * mean."""
+        p, q, gamma = theta
+        of_x = h.map(
+            "x",
+            lambda x: f.gammaln(p * x + q) - f.gammaln(p * x) - f.gammaln(q) + q * f.log(gamma) + f.log(x),
+        )
+        x, total = h["x"], h["total"]
+        return of_x + (p * x - 1) * f.log(total) - (p * x + q) * f.log(gamma + total)
+
+    @override
+    def expected_spend(self, theta: _Parameters, x: Array, total: Array) -> Array:
+        """Mean amount of a purchase, eq. (5): p (gamma + total)/(p x + q - 1); inf where p x + q <= 1."""
+        p, q, gamma = theta
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = p * (gamma + total) / (p * x + q - 1)
+        return np.where(self.without_mean(theta, x), np.inf, mean)
+
+    @override
+    def without_mean(self, theta: _Parameters, x: Array, margin: float = 0.0) -> NDArray[np.bool_]:
+        return np.asarray(theta.p * x + theta.q <= 1 + margin)
+
+    @override
+    def median_spend(self, theta: _Parameters, x: Array, total: Array) -> Array:
+        """Median of p/nu given the history, nu ~ Gamma(p x + q, gamma + total)."""
+        p, q, gamma = theta
+        return np.asarray(p * (gamma + total) / gammaincinv(p * x + q, 0.5))
+
+    @override
+    def simulate(self, theta: _Parameters, customer: NDArray[np.int64], rng: np.random.Generator) -> Array:
+        who, position = np.unique(customer, return_inverse=True)
+        nu = rng.gamma(theta.q, 1 / np.asarray(theta.gamma), len(who))
+        return np.asarray(rng.gamma(theta.p, 1 / nu[position]))

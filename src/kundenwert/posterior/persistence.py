@@ -1,0 +1,166 @@
+"""Saving and loading posteriors: NetCDF with the draws, and JSON for everything else; no pickle, no customers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from kundenwert import priors
+from kundenwert.errors import FileFormatError, KundenwertError
+from kundenwert.inference.diagnostics import Diagnostics
+from kundenwert.models import MODELS
+from kundenwert.models._base import Model, PurchaseModel, SpendModel
+from kundenwert.posterior.base import Posterior, Provenance
+from kundenwert.posterior.purchase import PurchasePosterior
+from kundenwert.posterior.spend import SpendPosterior
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+__all__ = ["load", "save"]
+
+FORMAT: Final = "kundenwert posterior"
+FORMAT_VERSION: Final = 1
+ATTRIBUTE: Final = "kundenwert"
+
+
+def save(posterior: Posterior[Any], path: str | PathLike[str]) -> None:
+    """Write a posterior to a NetCDF file."""
+    import h5netcdf
+
+    meta = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "model": _described(posterior.model),
+        "unit": posterior.unit,
+        "diagnostics": asdict(posterior.diagnostics),
+        "provenance": asdict(posterior.provenance),
+    }
+    if isinstance(posterior, SpendPosterior):
+        meta["p_infinite_mean"] = posterior.p_infinite_mean
+    chains, draws = posterior.values[0].shape
+    with h5netcdf.File(path, "w") as file:
+        file.attrs[ATTRIBUTE] = json.dumps(meta)
+        file.dimensions = {"chain": chains, "draw": draws}
+        for name, value in zip(posterior.model.parameter_names, posterior.values, strict=True):
+            file.create_variable(name, ("chain", "draw"), dtype=np.float64, data=value)
+
+
+def load(
+    path: str | PathLike[str], *, models: Sequence[type[Model[Any]]] = ()
+) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+    """Read a posterior that :meth:`PurchasePosterior.save` or :meth:`SpendPosterior.save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    models : sequence of model classes
+        Models that do not come with kundenwert, if the file may hold one of them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If the file is damaged, is not a saved posterior, or comes from a newer version.
+    """
+    import h5netcdf
+
+    try:
+        with h5netcdf.File(path, "r") as file:
+            text = file.attrs.get(ATTRIBUTE)
+            if text is None:
+                message = f"{path} is a NetCDF file, but not a saved posterior of kundenwert"
+                raise FileFormatError(message)
+            meta = json.loads(str(text))
+            _check_version(path, meta)
+            model = _model(path, meta["model"], models)
+            values = model.named([np.array(file.variables[name][...]) for name in model.parameter_names])
+    except FileNotFoundError:
+        raise
+    except KundenwertError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{path} cannot be read as a saved posterior ({error}); it is damaged or of another kind"
+        raise FileFormatError(message) from error
+    return _posterior(path, meta, model, values)
+
+
+def _posterior(
+    path: str | PathLike[str], meta: dict[str, Any], model: Model[Any], values: Any
+) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+    try:
+        notes = tuple(meta["diagnostics"].pop("notes"))
+        diagnostics = Diagnostics(**meta["diagnostics"], notes=notes)
+        provenance = Provenance(**meta["provenance"])
+        unit = meta["unit"]
+        if isinstance(model, SpendModel):
+            return SpendPosterior(
+                model=model,
+                unit=unit,
+                values=values,
+                diagnostics=diagnostics,
+                provenance=provenance,
+                p_infinite_mean=meta["p_infinite_mean"],
+            )
+    except (KeyError, TypeError) as error:
+        message = f"{path} lacks a part of a saved posterior ({error}); it is damaged"
+        raise FileFormatError(message) from error
+    if not isinstance(model, PurchaseModel):
+        message = f"{path} holds a {type(model).__name__}, which is neither a purchase nor a spend model"
+        raise FileFormatError(message)
+    return PurchasePosterior(
+        model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance
+    )
+
+
+def _check_version(path: str | PathLike[str], meta: dict[str, Any]) -> None:
+    if meta.get("format") != FORMAT:
+        message = f"{path} is not a saved posterior of kundenwert"
+        raise FileFormatError(message)
+    if meta["format_version"] > FORMAT_VERSION:
+        message = (
+            f"{path} has format {meta['format_version']}, this version of kundenwert reads up to {FORMAT_VERSION}; "
+            "upgrade kundenwert"
+        )
+        raise FileFormatError(message)
+
+
+def _described(model: Model[Any]) -> dict[str, Any]:
+    """Name and fields of a model, priors by name and fields."""
+    content: dict[str, Any] = {}
+    for field in fields(model):  # type: ignore[arg-type]  # every model is a dataclass
+        value = getattr(model, field.name)
+        if isinstance(value, priors.Prior):
+            value = {"prior": type(value).__name__, **asdict(value)}  # type: ignore[call-overload]  # a dataclass too
+        content[field.name] = value
+    return {"name": type(model).__name__, "fields": content}
+
+
+def _model(path: str | PathLike[str], described: dict[str, Any], models: Sequence[type[Model[Any]]]) -> Model[Any]:
+    known = {model.__name__: model for model in (*MODELS, *models)}
+    name = described["name"]
+    if name not in known:
+        message = (
+            f"{path} holds a {name}, which is none of {', '.join(known)}; if it is a model of your own, "
+            f"write kundenwert.load(path, models=({name},))"
+        )
+        raise FileFormatError(message)
+    content: dict[str, Any] = {}
+    for field, value in described["fields"].items():
+        content[field] = _prior(path, dict(value)) if isinstance(value, dict) else value
+    return known[name](**content)
+
+
+def _prior(path: str | PathLike[str], described: dict[str, Any]) -> priors.Prior:
+    name = described.pop("prior")
+    if name not in priors.__all__ or name == "Prior":
+        message = f"{path} holds a prior {name!r} that this version does not know; upgrade kundenwert"
+        raise FileFormatError(message)
+    prior: priors.Prior = getattr(priors, name)(**described)
+    return prior

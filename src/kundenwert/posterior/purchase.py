@@ -1,0 +1,277 @@
+"""The posterior of a purchase model, and what it says about customers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self, final
+
+import numpy as np
+import pandas as pd
+
+from kundenwert.duration import Duration, check_duration, units_per_year
+from kundenwert.errors import InfiniteValueError, SpecificationError
+from kundenwert.histories.cells import Cells
+from kundenwert.models._base import PurchaseModel
+from kundenwert.models._functions import Array
+from kundenwert.posterior.base import Posterior, as_histories, thinning
+from kundenwert.posterior.summary import Estimate, summarise
+from kundenwert.posterior.values import PurchaseValues
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from kundenwert.histories import CustomerHistories
+    from kundenwert.posterior.values import Block
+
+__all__ = ["PurchaseDraws", "PurchasePosterior", "check_rate"]
+
+NOW = Duration(0.0)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class PurchasePosterior[P: tuple[Array, ...]](Posterior[P]):
+    """Posterior of a purchase model.
+
+    Every method takes histories, old or new ones, and gives a table indexed by ``customer_id`` in their order.
+    Intervals are equal-tailed and hold the uncertainty about the population, not a customer's own chance.
+    """
+
+    model: PurchaseModel[P]
+
+    def p_alive(
+        self, histories: CustomerHistories, *, ahead: Duration = NOW, interval: float = 0.90
+    ) -> pd.DataFrame:
+        """Probability that customers are still customers: columns mean, lower, upper.
+
+        It depends on the model as much as on the data (BG/NBD calls every one-time buyer alive); to compare
+        customers or models prefer :meth:`return_probability`.
+
+        Parameters
+        ----------
+        histories : CustomerHistories
+            The customers.
+        ahead : Duration
+            How long after the end of observation; now by default.
+        interval : float
+            Probability of the equal-tailed interval.
+        """
+        return self._table(histories, self.p_alive_of(ahead), interval)
+
+    def expected_purchases(
+        self, histories: CustomerHistories, *, horizon: Duration, start: Duration = NOW, interval: float = 0.90
+    ) -> pd.DataFrame:
+        """Expected number of purchases in (T + start, T + start + horizon]: columns mean, lower, upper.
+
+        Parameters
+        ----------
+        histories : CustomerHistories
+            The customers.
+        horizon, start : Duration
+            Length of the period, and how long after the end of observation it begins.
+        interval : float
+            Probability of the equal-tailed interval.
+        """
+        return self._table(histories, self.purchases_of(horizon, start), interval)
+
+    def return_probability(
+        self, histories: CustomerHistories, *, horizon: Duration, interval: float = 0.90
+    ) -> pd.DataFrame:
+        """Probability of at least one purchase in (T, T + horizon] if nobody does anything: mean, lower, upper.
+
+        Parameters
+        ----------
+        histories : CustomerHistories
+            The customers.
+        horizon : Duration
+            How far ahead.
+        interval : float
+            Probability of the equal-tailed interval.
+        """
+        return self._table(histories, self.returns_of(horizon), interval)
+
+    def discounted_purchases(
+        self,
+        histories: CustomerHistories,
+        *,
+        annual_discount_rate: float,
+        horizon: Duration,
+        interval: float = 0.90,
+    ) -> pd.DataFrame:
+        """Expected purchases, one at u after T counting (1 + rate)^-u (u in years): columns mean, lower, upper.
+
+        With ``horizon=LIFETIME`` these are the discounted expected residual transactions (DERT).
+
+        Parameters
+        ----------
+        histories : CustomerHistories
+            The customers.
+        annual_discount_rate : float
+            0.10 for 10 % a year.
+        horizon : Duration
+            How far ahead, or LIFETIME.
+        interval : float
+            Probability of the equal-tailed interval.
+
+        Raises
+        ------
+        InfiniteValueError
+            For life without discounting, unless every draw gives a finite number.
+        """
+        return self._table(histories, self.discounted_of(annual_discount_rate, horizon), interval)
+
+    def purchase_distribution(
+        self, histories: CustomerHistories, *, horizon: Duration, up_to: int = 10
+    ) -> pd.DataFrame:
+        """Probability of 0, 1, …, `up_to` and more purchases in (T, T + horizon]; every row sums to one.
+
+        Parameters
+        ----------
+        histories : CustomerHistories
+            The customers.
+        horizon : Duration
+            How far ahead.
+        up_to : int
+            Largest number with a column of its own.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns 0 … up_to (integers) and ``"more"``: posterior predictive probabilities.
+        """
+        length = check_duration(horizon, "horizon").in_unit(self.unit)
+        if isinstance(up_to, bool) or not isinstance(up_to, int) or up_to < 0:
+            message = f"up_to must be a whole number of at least 0, got {up_to!r}"
+            raise SpecificationError(message)
+        cells = as_histories(histories).in_unit(self.unit).cells(self.model)
+        probabilities = self.of_cells.count_probabilities(cells, length, up_to)
+        more = np.maximum(0.0, 1 - probabilities.sum(axis=1))
+        table = pd.DataFrame(probabilities[cells.index], index=histories.customer_id)
+        return table.assign(more=more[cells.index])
+
+    def expected_purchases_new_customer(self, *, horizon: Duration, interval: float = 0.90) -> Estimate:
+        """Expected *repeat* purchases of a customer who has just bought for the first time.
+
+        Parameters
+        ----------
+        horizon : Duration
+            How far ahead, counted from the first purchase.
+        interval : float
+            Probability of the equal-tailed interval.
+        """
+        none = np.zeros(1)
+        new = Cells(
+            columns={"x": none, "T": none, "t_x": none},
+            counts=np.ones(1, dtype=np.int64),
+            index=np.zeros(1, dtype=np.int64),
+            unit=self.unit,
+        )
+        summary = summarise(1, self.of_cells.draws, self.purchases_of(horizon, NOW)(new), interval)
+        return Estimate(float(summary.mean[0]), float(summary.lower[0]), float(summary.upper[0]))
+
+    @property
+    def draws(self) -> PurchaseDraws[P]:
+        """The same questions, answered with every draw instead of a table."""
+        return PurchaseDraws(self)
+
+    def thinned(self, draws: int) -> Self:
+        """The posterior with `draws` evenly spaced draws in one chain."""
+        return self.chosen(thinning(self.of_cells.draws, draws))
+
+    def chosen(self, positions: NDArray[np.intp]) -> Self:
+        """The posterior with the draws at these positions, in one chain."""
+        return replace(self, values=self.model.named([value[positions][None] for value in self.theta]))
+
+    @property
+    def of_cells(self) -> PurchaseValues[P]:
+        """Values per cell and draw: what tables are made of."""
+        return PurchaseValues(self.model, self.theta)
+
+    def discounted_of(self, annual_discount_rate: float, horizon: Duration) -> Callable[[Cells], Block]:
+        """Discounted purchases of cells, block by block."""
+        rate = np.log1p(check_rate(annual_discount_rate)) / units_per_year(self.unit)
+        length = check_duration(horizon, "horizon", lifetime=True).in_unit(self.unit)
+        if rate == 0 and horizon.is_lifetime:
+            self._refuse_infinite()
+        return lambda cells: self.of_cells.discounted_purchases(cells, float(rate), length)
+
+    def _refuse_infinite(self) -> None:
+        zero = np.zeros(1)
+        forever = self.model.alive(self.theta, zero, zero).discounted_purchases(0.0, float("inf"))
+        infinite = float(np.mean(np.isinf(forever)))
+        if infinite > 0:
+            message = (
+                f"without discounting, expected purchases for life are infinite in {infinite:.0%} of the draws: "
+                "too many customers hardly ever leave. Give an annual_discount_rate above 0, or a finite horizon"
+            )
+            raise InfiniteValueError(message)
+
+    def p_alive_of(self, ahead: Duration) -> Callable[[Cells], Block]:
+        """P(alive) of cells, block by block."""
+        length = check_duration(ahead, "ahead").in_unit(self.unit)
+        return lambda cells: self.of_cells.p_alive(cells, length)
+
+    def purchases_of(self, horizon: Duration, start: Duration) -> Callable[[Cells], Block]:
+        """Expected purchases of cells, block by block."""
+        length = check_duration(horizon, "horizon").in_unit(self.unit)
+        begin = check_duration(start, "start").in_unit(self.unit)
+        return lambda cells: self.of_cells.purchases(cells, begin, length)
+
+    def returns_of(self, horizon: Duration) -> Callable[[Cells], Block]:
+        """Return probabilities of cells, block by block."""
+        length = check_duration(horizon, "horizon").in_unit(self.unit)
+        return lambda cells: self.of_cells.returns(cells, length)
+
+    def _table(
+        self, histories: CustomerHistories, values: Callable[[Cells], Block], interval: float
+    ) -> pd.DataFrame:
+        cells = as_histories(histories).in_unit(self.unit).cells(self.model)
+        summary = summarise(len(cells), self.of_cells.draws, values(cells), interval)
+        return summary.at(cells.index).to_pandas(histories.customer_id)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PurchaseDraws[P: tuple[Array, ...]]:
+    """The verbs of a :class:`PurchasePosterior`, with every draw: arrays (chain, draw, customer_id).
+
+    An array of more than 2 GiB is refused; the tables have no such limit.
+    """
+
+    posterior: PurchasePosterior[P]
+
+    def p_alive(self, histories: CustomerHistories, *, ahead: Duration = NOW) -> xr.DataArray:
+        """See :meth:`PurchasePosterior.p_alive`."""
+        return self._array(histories, self.posterior.p_alive_of(ahead))
+
+    def expected_purchases(
+        self, histories: CustomerHistories, *, horizon: Duration, start: Duration = NOW
+    ) -> xr.DataArray:
+        """See :meth:`PurchasePosterior.expected_purchases`."""
+        return self._array(histories, self.posterior.purchases_of(horizon, start))
+
+    def return_probability(self, histories: CustomerHistories, *, horizon: Duration) -> xr.DataArray:
+        """See :meth:`PurchasePosterior.return_probability`."""
+        return self._array(histories, self.posterior.returns_of(horizon))
+
+    def discounted_purchases(
+        self, histories: CustomerHistories, *, annual_discount_rate: float, horizon: Duration
+    ) -> xr.DataArray:
+        """See :meth:`PurchasePosterior.discounted_purchases`."""
+        return self._array(histories, self.posterior.discounted_of(annual_discount_rate, horizon))
+
+    def _array(self, histories: CustomerHistories, values: Callable[[Cells], Block]) -> xr.DataArray:
+        cells = as_histories(histories).in_unit(self.posterior.unit).cells(self.posterior.model)
+        return self.posterior.array(histories, cells.index, values(cells))
+
+
+def check_rate(annual_discount_rate: float) -> float:
+    """Return the annual discount rate if it is zero or a positive number."""
+    rate = annual_discount_rate
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < float("inf"):
+        message = f"annual_discount_rate is 0 or more, for example 0.10 for 10 % a year; got {rate!r}"
+        raise SpecificationError(message)
+    return float(rate)

@@ -1,0 +1,103 @@
+"""From draws to mean and interval, row by row, in bounded memory."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, final
+
+import numpy as np
+import pandas as pd
+
+from kundenwert.errors import SpecificationError
+from kundenwert.inference.target import threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kundenwert.models._functions import Array
+
+__all__ = ["Estimate", "Summary", "check_interval", "in_blocks", "summarise"]
+
+NUMBERS_IN_BLOCK: Final = 2**17
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One number with its uncertainty.
+
+    Parameters
+    ----------
+    mean
+        Posterior mean.
+    lower, upper
+        Ends of the equal-tailed interval.
+    """
+
+    mean: float
+    lower: float
+    upper: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Posterior mean and ends of the equal-tailed interval, each of shape (rows,)."""
+
+    mean: Array
+    lower: Array
+    upper: Array
+
+    def at(self, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Summary:
+        """The summary looked up at row positions."""
+        return Summary(self.mean[rows], self.lower[rows], self.upper[rows])
+
+    def to_pandas(self, index: pd.Index) -> pd.DataFrame:
+        """A table with columns mean, lower and upper."""
+        return pd.DataFrame({"mean": self.mean, "lower": self.lower, "upper": self.upper}, index=index)
+
+
+def check_interval(interval: float) -> float:
+    """Return the interval's probability if it is one."""
+    if isinstance(interval, bool) or not isinstance(interval, (int, float)) or not 0 < interval < 1:
+        message = f"interval is a probability between 0 and 1, for example 0.90; got {interval!r}"
+        raise SpecificationError(message)
+    return float(interval)
+
+
+def in_blocks(rows: int, draws: int, work: Callable[[slice], None]) -> None:
+    """Call `work` on slices that cover `rows`, in parallel, so that a block of (rows, draws) stays in the cache."""
+    size = max(1, NUMBERS_IN_BLOCK // draws)
+    slices = [slice(i, min(i + size, rows)) for i in range(0, rows, size)]
+    if len(slices) == 1:
+        work(slices[0])
+        return
+    with ThreadPoolExecutor(threads()) as pool:
+        for _ in pool.map(work, slices):
+            pass
+
+
+def summarise(rows: int, draws: int, values: Callable[[slice], Array], interval: float) -> Summary:
+    """Summarise `values(rows)`, arrays of shape (rows in the slice, draws), over the draws."""
+    tail = (1 - check_interval(interval)) / 2
+    result = Summary(np.empty(rows), np.empty(rows), np.empty(rows))
+
+    def work(block: slice) -> None:
+        drawn = np.ascontiguousarray(np.broadcast_to(values(block), (block.stop - block.start, draws)))
+        result.mean[block] = drawn.mean(axis=-1)
+        drawn = np.sort(drawn, axis=-1)
+        result.lower[block] = _quantile(drawn, tail)
+        result.upper[block] = _quantile(drawn, 1 - tail)
+
+    in_blocks(rows, draws, work)
+    return result
+
+
+def _quantile(ordered: Array, probability: float) -> Array:
+    """Quantile of each sorted row, by linear interpolation between order statistics."""
+    position = probability * (ordered.shape[-1] - 1)
+    below = int(position)
+    above = min(below + 1, ordered.shape[-1] - 1)
+    low, high = ordered[..., below], ordered[..., above]
+    return np.asarray(low + (position - below) * (high - low))

@@ -1,0 +1,221 @@
+"""What is expected of living customers, as a function of (x, T), for all draws.
+
+Given that a customer is alive, the future depends on the frequency x and on T only. Tens of thousands of distinct
+pairs are interpolated from a few hundred: exactly in small x, by Chebyshev polynomials in log(x + 1) and
+log(T + offset) otherwise, of the logarithm of the function. The function is analytic there, so that the error falls
+geometrically with the number of nodes; it is measured on pairs between the nodes before the surface is used.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, final
+
+import numpy as np
+
+from kundenwert.inference.target import threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from kundenwert.models._functions import Array
+
+    type Evaluate = Callable[[Array, Array, slice], Array]
+
+__all__ = ["Surface", "over_pairs", "surface_of"]
+
+EXACT_UP_TO: Final = 8  # frequencies below this are nodes themselves: that is where the function bends
+LARGEST_ERROR: Final = 1e-8
+PROBES: Final = 24
+DRAWS_PROBED: Final = 32
+PAIRS_AT_ONCE: Final = 512
+REFINEMENTS: Final = 3
+LARGEST_TABLE: Final = 2**23
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Nodes of one variable and their barycentric weights; `nodes` are in the variable's logarithm."""
+
+    offset: float
+    values: Array
+    nodes: Array
+    weights: Array
+
+    @staticmethod
+    def chebyshev(low: float, high: float, offset: float, count: int) -> _Axis:
+        """Chebyshev nodes of the second kind in log(value + offset)."""
+        k = np.arange(count)
+        left, right = math.log(low + offset), math.log(high + offset)
+        nodes = left + (right - left) * 0.5 * (1 - np.cos(math.pi * k / (count - 1)))
+        weights = np.where((k == 0) | (k == count - 1), 0.5, 1.0) * (-1.0) ** k
+        return _Axis(offset, np.exp(nodes) - offset, nodes, weights)
+
+    def basis(self, value: Array) -> Array:
+        """Weight of each node in the interpolant at each value, shape (values, nodes)."""
+        distance = np.log(value + self.offset)[:, None] - self.nodes
+        hit = np.abs(distance) < 1e-14
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = self.weights / distance
+            basis = terms / terms.sum(axis=1, keepdims=True)
+        return np.where(hit.any(axis=1, keepdims=True), hit.astype(np.float64), basis)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """A positive function of (x, T), for each draw; shape of a result (pairs, draws).
+
+    Parameters
+    ----------
+    x, T
+        The nodes: exact small frequencies followed by those of the axis; times.
+    x_axis, T_axis
+        Interpolation in x (beyond the exact small x) and T; None where every value is a node.
+    logarithm
+        Of the function, shape (nodes of x, nodes of T, draws).
+    """
+
+    x: Array
+    T: Array
+    x_axis: _Axis | None
+    T_axis: _Axis | None
+    logarithm: Array
+
+    def __call__(self, x: Array, T: Array) -> Array:
+        """The function at pairs of x and T, each of shape (pairs,) and sorted by x."""
+        result = np.empty((len(x), self.logarithm.shape[-1]))
+        T_values, T_index = np.unique(T, return_inverse=True)
+        T_basis = self.T_axis.basis(T_values) if self.T_axis is not None else None
+        starts = np.flatnonzero(np.r_[True, x[1:] != x[:-1]])
+        for start, stop in zip(starts, np.r_[starts[1:], len(x)], strict=True):
+            needed, place = np.unique(T_index[start:stop], return_inverse=True)
+            of_x = self._at(float(x[start]))
+            if T_basis is None:
+                rows = of_x[np.searchsorted(self.T, T_values[needed])]
+            else:
+                rows = T_basis[needed] @ of_x
+            result[start:stop] = np.exp(rows)[place]
+        return result
+
+    def _at(self, x: float) -> Array:
+        """Logarithms at one x, shape (nodes of T, draws)."""
+        exact = int(np.searchsorted(self.x, x))
+        if exact < len(self.x) and self.x[exact] == x and (self.x_axis is None or x < self.x_axis.values[0]):
+            return self.logarithm[exact]
+        assert self.x_axis is not None  # noqa: S101 - without an axis every x is a node
+        first = len(self.x) - len(self.x_axis.nodes)
+        return np.asarray(np.tensordot(self.x_axis.basis(np.array([x]))[0], self.logarithm[first:], axes=1))
+
+
+def surface_of(evaluate: Evaluate, x: Array, T: Array, draws: int, offset: float) -> Surface | None:
+    """A surface through the pairs (x, T), or None if interpolation is not worth it or not accurate enough.
+
+    Parameters
+    ----------
+    evaluate
+        Positive function of arrays x and T of shape (pairs,) and a slice of the draws; gives (pairs, draws).
+    x, T
+        Distinct pairs, shape (pairs,).
+    draws
+        Number of draws.
+    offset
+        Time below which T hardly matters; the function must be smooth in log(T + offset).
+    """
+    x_values, T_values = np.unique(x), np.unique(T)
+    large = x_values[x_values >= EXACT_UP_TO]
+    rng = np.random.default_rng(0)
+    probes = rng.choice(len(x), min(PROBES, len(x)), replace=False)
+    probes = probes[np.lexsort((T[probes], x[probes]))]
+    some = slice(0, min(draws, DRAWS_PROBED))
+    truth = evaluate(x[probes], T[probes], some)
+    refinement = 1.0
+    for _ in range(REFINEMENTS):
+        T_axis = _axis(T_values, offset, math.pi, refinement)
+        x_axis = _axis(large, 1.0, math.log(1 + EXACT_UP_TO), refinement) if len(large) else None
+        x_nodes = x_values if x_axis is None else np.r_[x_values[x_values < EXACT_UP_TO], x_axis.values]
+        T_nodes = T_values if T_axis is None else T_axis.values
+        if len(x_nodes) * len(T_nodes) >= len(x):
+            return None
+        probe = _tabulated(evaluate, x_nodes, T_nodes, x_axis, T_axis, some)
+        if probe is not None and np.max(np.abs(probe(x[probes], T[probes]) / truth - 1)) < LARGEST_ERROR:
+            return _tabulated(evaluate, x_nodes, T_nodes, x_axis, T_axis, slice(0, draws))
+        refinement *= 1.5
+    return None
+
+
+def _axis(values: Array, offset: float, to_singularity: float, refinement: float) -> _Axis | None:
+    """Nodes for about 1e-9, given how far the nearest singularity is from the interval; None: every value a node."""
+    half = 0.5 * math.log((values[-1] + offset) / (values[0] + offset))
+    if half == 0:
+        return None
+    z = 1 + to_singularity / half if to_singularity < math.pi else math.hypot(1, 0.9 * to_singularity / half)
+    growth = z + math.sqrt(z * z - 1)
+    count = 2 + math.ceil(refinement * math.log(1e9) / math.log(growth))
+    return _Axis.chebyshev(float(values[0]), float(values[-1]), offset, count) if count < len(values) else None
+
+
+def _tabulated(
+    evaluate: Evaluate, x: Array, T: Array, x_axis: _Axis | None, T_axis: _Axis | None, draws: slice
+) -> Surface | None:
+    """The surface with its values at the nodes; None if a value has no logarithm."""
+    values = _in_chunks(evaluate, np.repeat(x, len(T)), np.tile(T, len(x)), draws)
+    if not (np.isfinite(values).all() and (values > 0).all()):
+        return None
+    return Surface(x, T, x_axis, T_axis, np.log(values).reshape(len(x), len(T), -1))
+
+
+def _in_chunks(evaluate: Evaluate, x: Array, T: Array, draws: slice) -> Array:
+    """Evaluate pairs and draws in parallel chunks small enough for the nodes of an average to stay in the cache."""
+    count = draws.stop - draws.start
+    result = np.empty((len(x), count))
+    width = min(count, PAIRS_AT_ONCE)
+    height = max(1, PAIRS_AT_ONCE // width)
+    chunks: list[tuple[slice, slice]] = [
+        (slice(i, min(i + height, len(x))), slice(j, min(j + width, draws.stop)))
+        for i in range(0, len(x), height)
+        for j in range(draws.start, draws.stop, width)
+    ]
+
+    def work(chunk: tuple[slice, slice]) -> None:
+        pairs, columns = chunk
+        shifted = slice(columns.start - draws.start, columns.stop - draws.start)
+        result[pairs, shifted] = evaluate(x[pairs], T[pairs], columns)
+
+    if len(chunks) == 1:
+        work(chunks[0])
+        return result
+    with ThreadPoolExecutor(threads()) as pool:
+        for _ in pool.map(work, chunks):
+            pass
+    return result
+
+
+def over_pairs(evaluate: Evaluate, x: Array, T: Array, draws: int, offset: float) -> Callable[[slice], Array]:
+    """Values for rows of columns x and T that are sorted by (x, T): a function of a slice, giving (rows, draws)."""
+    pair_x, pair_T, pair = _distinct_pairs(x, T)
+    surface = surface_of(evaluate, pair_x, pair_T, draws, offset)
+    if surface is not None:
+        return lambda rows: surface(x[rows], T[rows])
+    if len(pair_x) * draws <= LARGEST_TABLE:
+        table = _in_chunks(evaluate, pair_x, pair_T, slice(0, draws))
+        return lambda rows: table[pair[rows]]
+
+    def values(rows: slice) -> Array:
+        first, last = pair[rows.start], pair[rows.stop - 1] + 1
+        of_pair = _in_chunks(evaluate, pair_x[first:last], pair_T[first:last], slice(0, draws))
+        return np.asarray(of_pair[pair[rows] - first])
+
+    return values
+
+
+def _distinct_pairs(x: Array, T: Array) -> tuple[Array, Array, NDArray[np.intp]]:
+    """Distinct pairs of columns sorted by (x, T), and the pair of each row."""
+    new = np.r_[True, (x[1:] != x[:-1]) | (T[1:] != T[:-1])] if len(x) else np.zeros(0, dtype=np.bool_)
+    first = np.flatnonzero(new)
+    return x[first], T[first], np.cumsum(new) - 1

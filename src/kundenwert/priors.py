@@ -1,0 +1,196 @@
+"""Frozen priors, named and parametrised as in PyMC.
+
+A prior is stated on a quantity with a meaning (a rate per year, a mean dropout probability). Inference works on
+an unbounded coordinate of that quantity: its logarithm or its logit.
+:meth:`Prior.log_density` gives the density there, Jacobian included.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final, override
+
+from kundenwert.errors import SpecificationError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    type Array = NDArray[np.float64]
+
+__all__ = ["Beta", "Flat", "Gamma", "LogNormal", "LogitNormal", "Prior"]
+
+
+def _check_positive(prior: Prior, name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        message = f"{type(prior).__name__}: {name} must be positive and finite, got {value!r}"
+        raise SpecificationError(message)
+
+
+def _check_finite(prior: Prior, name: str, value: float) -> None:
+    if not math.isfinite(value):
+        message = f"{type(prior).__name__}: {name} must be finite, got {value!r}"
+        raise SpecificationError(message)
+
+
+class Prior(ABC):
+    """A prior of one positive quantity (coordinate: log) or one probability (coordinate: logit)."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def log_density(self, coordinate: Array) -> Array:
+        """Log density on the coordinate (log or logit of the quantity), any shape."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, size: int) -> Array:
+        """Draw values of the quantity itself, shape (size,)."""
+
+    @property
+    @abstractmethod
+    def on_unit_interval(self) -> bool:
+        """Whether the quantity is a probability; otherwise it is positive."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LogNormal(Prior):
+    """Logarithm of a positive quantity is Normal(mu, sigma)."""
+
+    mu: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        _check_finite(self, "mu", self.mu)
+        _check_positive(self, "sigma", self.sigma)
+
+    @override
+    def log_density(self, coordinate: Array) -> Array:
+        return _normal(coordinate, self.mu, self.sigma)
+
+    @override
+    def sample(self, rng: np.random.Generator, size: int) -> Array:
+        return rng.lognormal(self.mu, self.sigma, size)
+
+    @property
+    @override
+    def on_unit_interval(self) -> bool:
+        return False
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LogitNormal(Prior):
+    """Logit of a probability is Normal(mu, sigma)."""
+
+    mu: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        _check_finite(self, "mu", self.mu)
+        _check_positive(self, "sigma", self.sigma)
+
+    @override
+    def log_density(self, coordinate: Array) -> Array:
+        return _normal(coordinate, self.mu, self.sigma)
+
+    @override
+    def sample(self, rng: np.random.Generator, size: int) -> Array:
+        from scipy.special import expit
+
+        return expit(rng.normal(self.mu, self.sigma, size))
+
+    @property
+    @override
+    def on_unit_interval(self) -> bool:
+        return True
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Gamma(Prior):
+    """A positive quantity with density proportional to v^(alpha-1) exp(-beta v)."""
+
+    alpha: float
+    beta: float
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "alpha", self.alpha)
+        _check_positive(self, "beta", self.beta)
+
+    @override
+    def log_density(self, coordinate: Array) -> Array:
+        import numpy as np
+
+        constant = self.alpha * math.log(self.beta) - math.lgamma(self.alpha)
+        with np.errstate(over="ignore"):
+            return constant + self.alpha * coordinate - self.beta * np.exp(coordinate)
+
+    @override
+    def sample(self, rng: np.random.Generator, size: int) -> Array:
+        return rng.gamma(self.alpha, 1 / self.beta, size)
+
+    @property
+    @override
+    def on_unit_interval(self) -> bool:
+        return False
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Beta(Prior):
+    """A probability with density proportional to v^(alpha-1) (1-v)^(beta-1)."""
+
+    alpha: float
+    beta: float
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "alpha", self.alpha)
+        _check_positive(self, "beta", self.beta)
+
+    @override
+    def log_density(self, coordinate: Array) -> Array:
+        import numpy as np
+
+        constant = math.lgamma(self.alpha + self.beta) - math.lgamma(self.alpha) - math.lgamma(self.beta)
+        return constant - self.alpha * np.logaddexp(0, -coordinate) - self.beta * np.logaddexp(0, coordinate)
+
+    @override
+    def sample(self, rng: np.random.Generator, size: int) -> Array:
+        return rng.beta(self.alpha, self.beta, size)
+
+    @property
+    @override
+    def on_unit_interval(self) -> bool:
+        return True
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Flat(Prior):
+    """No prior at all: with every prior flat, :class:`kundenwert.MAP` is maximum likelihood.
+
+    It is improper, so only MAP accepts it: importance sampling and NUTS need a posterior that integrates to one.
+    """
+
+    @override
+    def log_density(self, coordinate: Array) -> Array:
+        import numpy as np
+
+        return np.zeros_like(coordinate)
+
+    @override
+    def sample(self, rng: np.random.Generator, size: int) -> Array:
+        message = "Flat is improper and cannot be sampled; give a proper prior, for example LogNormal"
+        raise SpecificationError(message)
+
+    @property
+    @override
+    def on_unit_interval(self) -> bool:
+        return False
+
+
+def _normal(value: Array, mu: float, sigma: float) -> Array:
+    return -0.5 * ((value - mu) / sigma) ** 2 - math.log(sigma) - 0.5 * math.log(2 * math.pi)

@@ -1,0 +1,93 @@
+"""Purchase occasions: rows of one customer in one step merged, refunds set aside or taken off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from kundenwert.histories.parts import round_amounts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kundenwert.transactions.reading import LogRows
+
+    type Floats = NDArray[np.float64]
+    type Integers = NDArray[np.int64]
+
+__all__ = ["Occasions", "merge"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class Occasions:
+    """Purchase occasions sorted by customer, then step.
+
+    Attributes
+    ----------
+    customer, step
+        Position of the customer's id and whole step, shape (occasions,).
+    amount
+        What the occasion cost, never negative, shape (occasions,); None without amounts.
+    merged, refunds, refunds_netted
+        Rows that joined another, rows that are refunds, and those refunds that were taken off.
+    refund_excess
+        Money in refunds beyond the purchase they were taken off.
+    """
+
+    customer: Integers
+    step: Integers
+    amount: Floats | None
+    merged: int
+    refunds: int
+    refunds_netted: int
+    refund_excess: float
+
+
+def merge(rows: LogRows, observed: NDArray[np.bool_], *, net_refunds: bool) -> Occasions:
+    """Merge the observed rows of each customer and step into one occasion; amounts add up.
+
+    A refund is never an occasion. With `net_refunds` it is taken off the latest purchase of that customer at or
+    before it (same step included); what exceeds that purchase is lost and reported, and so is, as a refund that was
+    not netted, one that no purchase precedes.
+    """
+    is_refund = rows.is_refund & observed
+    is_purchase = observed & ~is_refund
+    origin, end = (int(rows.step.min()), int(rows.step.max())) if len(rows.step) else (0, 0)
+    key = rows.customer * (end - origin + 1) + (rows.step - origin)
+
+    purchase_key = key[is_purchase]
+    order = np.argsort(purchase_key, kind="stable")
+    purchase_key = purchase_key[order]
+    opens = np.ones(len(order), dtype=np.bool_)
+    opens[1:] = purchase_key[1:] != purchase_key[:-1]
+    occasion_key = purchase_key[opens]
+    customer, offset = np.divmod(occasion_key, end - origin + 1)
+
+    amount, netted, excess = None, 0, 0.0
+    if rows.amount is not None:
+        occasion = np.cumsum(opens) - 1
+        amount = _sums(occasion, rows.amount[is_purchase][order], len(occasion_key))
+        if net_refunds and is_refund.any():
+            before = np.searchsorted(occasion_key, key[is_refund], side="right") - 1
+            applies = before >= 0
+            applies[applies] = customer[before[applies]] == rows.customer[is_refund][applies]
+            net = amount - _sums(before[applies], -rows.amount[is_refund][applies], len(occasion_key))
+            netted, excess = int(applies.sum()), float(-net[net < 0].sum())
+            amount = round_amounts(np.maximum(net, 0.0))
+    return Occasions(
+        customer=customer,
+        step=offset + origin,
+        amount=amount,
+        merged=len(order) - len(occasion_key),
+        refunds=int(is_refund.sum()),
+        refunds_netted=netted,
+        refund_excess=excess,
+    )
+
+
+def _sums(group: Integers, amounts: Floats, groups: int) -> Floats:
+    # Rounded before anything is subtracted: a purchase of 0.1 + 0.2 less a refund of 0.3 is exactly nothing.
+    return round_amounts(np.bincount(group, weights=amounts, minlength=groups))

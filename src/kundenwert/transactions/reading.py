@@ -1,0 +1,128 @@
+"""Read a log: columns become arrays, unusable rows are refused or dropped with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+import pandas as pd
+
+from kundenwert.errors import DataError, RowError, SpecificationError
+from kundenwert.histories.tables import check_columns, id_column, ids, numbers, open_table
+from kundenwert.transactions.times import local_times, whole_steps
+
+if TYPE_CHECKING:
+    from narwhals.stable.v2.typing import IntoDataFrame
+    from numpy.typing import NDArray
+
+    from kundenwert.duration import Resolution
+    from kundenwert.histories import LogColumns
+    from kundenwert.histories.tables import Table
+    from kundenwert.transactions.times import Zone
+
+    type Mask = NDArray[np.bool_]
+
+__all__ = ["LogRows", "read_log"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class LogRows:
+    """Usable rows of a log, in its order.
+
+    Attributes
+    ----------
+    customer_id
+        Distinct ids in order of first appearance.
+    customer
+        Position in `customer_id`, shape (rows,).
+    step
+        Whole resolution steps, shape (rows,).
+    amount
+        Shape (rows,), or None if the log has no amounts.
+    time_zone
+        Of the time column; None for naive times.
+    rows_read
+        Rows of the log, usable or not.
+    dropped
+        Unusable rows by reason.
+    """
+
+    customer_id: pd.Index
+    customer: NDArray[np.int64]
+    step: NDArray[np.int64]
+    amount: NDArray[np.float64] | None
+    time_zone: Zone | None
+    rows_read: int
+    dropped: dict[str, int]
+
+    @property
+    def is_refund(self) -> Mask:
+        """Which rows have a negative amount, shape (rows,)."""
+        return np.zeros(len(self.step), dtype=np.bool_) if self.amount is None else self.amount < 0
+
+
+def read_log(log: IntoDataFrame, columns: LogColumns, resolution: Resolution) -> LogRows:
+    """Read the columns of a log, whatever the library of the frame.
+
+    Raises
+    ------
+    DataError
+        If the log is lazy, empty, or no table.
+    ColumnError
+        If a column is missing, named twice, or of the wrong type.
+    RowError
+        If rows lack an id, a time or a finite amount, and ``columns.on_bad_rows`` is "raise"; names the first one.
+    """
+    table = open_table(log, "the log")
+    names = [columns.customer, columns.time]
+    check_columns(table, names if columns.amount is None else [*names, columns.amount], "the log")
+    if len(table) == 0:
+        message = "the log has no rows; expected one row per purchase"
+        raise DataError(message)
+    id_series = id_column(table, columns.customer)
+    times, time_zone = local_times(table, columns.time, parse_dates=columns.parse_dates)
+    amount = None if columns.amount is None else numbers(table, columns.amount)
+
+    no_id = np.asarray(id_series.is_null().to_numpy(), dtype=np.bool_)
+    no_time = np.isnat(times) & ~no_id
+    no_amount = np.zeros_like(no_id) if amount is None else ~np.isfinite(amount) & ~no_id & ~no_time
+    unusable = {"no customer id": no_id, "no readable time": no_time, "no finite amount": no_amount}
+    if columns.on_bad_rows == "raise":
+        _refuse(unusable, table, columns)
+
+    codes, distinct = pd.factorize(ids(id_series.drop_nulls()))
+    usable = ~(no_id | no_time | no_amount)
+    return LogRows(
+        customer_id=distinct,
+        customer=codes[usable[~no_id]].astype(np.int64, copy=False),
+        step=whole_steps(times[usable], resolution),
+        amount=None if amount is None else amount[usable],
+        time_zone=time_zone,
+        rows_read=len(table),
+        dropped={reason: int(mask.sum()) for reason, mask in unusable.items() if mask.any()},
+    )
+
+
+def check_choice(value: str, name: str) -> None:
+    """Check an argument that is either "raise" or "drop"."""
+    if value not in {"raise", "drop"}:
+        message = f"{name}={value!r} is unknown; expected 'raise' or 'drop'"
+        raise SpecificationError(message)
+
+
+def _refuse(unusable: dict[str, Mask], table: Table, columns: LogColumns) -> None:
+    culprits = {"no customer id": columns.customer, "no readable time": columns.time}
+    for reason, mask in unusable.items():
+        if not mask.any():
+            continue
+        row = int(np.argmax(mask))
+        column = culprits.get(reason, columns.amount) or ""
+        got, customer = (table.get_column(name)[row : row + 1].to_list()[0] for name in (column, columns.customer))
+        whose = "" if column == columns.customer else f" of customer {customer!r}"
+        message = (
+            f"row {row}{whose} has {reason}: column {column!r} holds {got!r} ({int(mask.sum()):,} such rows); "
+            f"correct them, or pass on_bad_rows='drop' to leave them out and see them in the audit"
+        )
+        raise RowError(message)

@@ -1,0 +1,217 @@
+"""summarize: from a transaction log to one history per customer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from kundenwert.duration import Resolution, TimeUnit, check_resolution, check_unit, steps_per_unit
+from kundenwert.errors import DataError, RowError
+from kundenwert.histories import Audit, CustomerHistories, Gaps, LogColumns, Spend, Steps
+from kundenwert.histories.parts import round_amounts
+from kundenwert.histories.validation import shown
+from kundenwert.transactions.occasions import Occasions, merge
+from kundenwert.transactions.reading import LogRows, check_choice, read_log
+from kundenwert.transactions.times import step_label, until_step
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from narwhals.stable.v2.typing import IntoDataFrame
+    from numpy.typing import NDArray
+
+    type Mask = NDArray[np.bool_]
+
+__all__ = ["summarize"]
+
+
+def summarize(
+    log: IntoDataFrame,
+    *,
+    customer: str,
+    time: str,
+    amount: str | None = None,
+    until: str | date | None = None,
+    unit: TimeUnit = "week",
+    resolution: Resolution = "day",
+    parse_dates: bool = False,
+    net_refunds: bool = False,
+    on_bad_rows: Literal["raise", "drop"] = "raise",
+    after_until: Literal["raise", "drop"] = "drop",
+) -> CustomerHistories:
+    """Summarize a transaction log: one history per customer, and an audit of every row.
+
+    Purchases of a customer in the same step count once and their amounts add up. A zero amount is a purchase; a
+    negative one is a refund and never a purchase. Histories stand in the order in which customers first appear in
+    the log; apart from that, the order of its rows does not matter.
+
+    Parameters
+    ----------
+    log
+        pandas, Polars or PyArrow table with one row per purchase.
+    customer
+        Column of customer ids: strings, integers or categories.
+    time
+        Column of dates or datetimes. Steps are calendar hours, days or weeks in the column's own time zone; weeks
+        start on Monday.
+    amount
+        Column of amounts in one currency; without it the histories carry no spend.
+    until
+        Last step observed, all of it: an ISO string, a date or a datetime. A date means the whole day, whatever the
+        resolution. By default the last step that occurs in the log.
+    unit
+        Unit of recency and T in the histories.
+    resolution
+        Length of a step.
+    parse_dates
+        Whether the time column may hold ISO strings, such as ``2024-03-31`` or ``2024-03-31T23:30``.
+    net_refunds
+        Whether a refund is taken off the customer's latest purchase at or before it (never below zero: the audit
+        tells the excess). Otherwise refunds are only counted in the audit. A refund of the first purchase lowers
+        the first amount and never the repeat amounts.
+    on_bad_rows
+        Whether rows without an id, a readable time or a finite amount are an error, or are dropped and audited.
+    after_until
+        Whether rows after `until` are dropped and audited, or an error.
+
+    Returns
+    -------
+    CustomerHistories
+        With steps, gaps and, if there are amounts, spend.
+
+    Raises
+    ------
+    ColumnError
+        If a column is missing, named twice, or of the wrong type.
+    RowError
+        If a row is unusable, or lies after `until` and must not; names the first one.
+    DataError
+        If the log is lazy, empty, or has no purchase up to `until`.
+    SpecificationError
+        If another argument is out of its range.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kundenwert as kw
+    >>> log = pd.DataFrame({"who": ["Ann", "Bo", "Ann"], "day": ["2024-01-01", "2024-01-08", "2024-01-15"]})
+    >>> kw.summarize(log, customer="who", time="day", until="2024-01-29", unit="week", parse_dates=True).to_pandas()
+      customer_id  frequency  recency    T
+    0         Ann          1      2.0  4.0
+    1          Bo          0      0.0  3.0
+    """
+    check_unit(unit)
+    check_resolution(resolution)
+    check_choice(on_bad_rows, "on_bad_rows")
+    check_choice(after_until, "after_until")
+    columns = LogColumns(
+        customer=customer,
+        time=time,
+        amount=amount,
+        parse_dates=parse_dates,
+        net_refunds=net_refunds,
+        on_bad_rows=on_bad_rows,
+    )
+    rows = read_log(log, columns, resolution)
+    last = _last_step(rows, until, resolution)
+    observed = rows.step <= last
+    if after_until == "raise":
+        _refuse_late(rows, observed, last, resolution)
+    occasions = merge(rows, observed, net_refunds=net_refunds)
+    if len(occasions.step) == 0:
+        message = (
+            f"the log has no purchase up to {step_label(last, resolution)}; "
+            f"expected at least one row with an amount of zero or more; choose a later until or check the amounts"
+        )
+        raise DataError(message)
+    return _histories(rows, observed, occasions, columns=columns, until=last, unit=unit, resolution=resolution)
+
+
+def _last_step(rows: LogRows, until: str | date | None, resolution: Resolution) -> int:
+    if len(rows.step) == 0:
+        message = f"none of the {rows.rows_read:,} rows of the log can be used: {rows.dropped}; check the columns"
+        raise DataError(message)
+    return int(rows.step.max()) if until is None else until_step(until, resolution, rows.time_zone)
+
+
+def _refuse_late(rows: LogRows, observed: Mask, last: int, resolution: Resolution) -> None:
+    late = np.flatnonzero(~observed)
+    if len(late):
+        message = (
+            f"customer {shown(rows.customer_id, rows.customer[late[0]])} has a row on "
+            f"{step_label(int(rows.step[late[0]]), resolution)}, after until = {step_label(last, resolution)} "
+            f"({len(late):,} such rows); choose a later until, or pass after_until='drop'"
+        )
+        raise RowError(message)
+
+
+def _histories(
+    rows: LogRows,
+    observed: Mask,
+    occasions: Occasions,
+    *,
+    columns: LogColumns,
+    until: int,
+    unit: TimeUnit,
+    resolution: Resolution,
+) -> CustomerHistories:
+    opens = np.ones(len(occasions.step), dtype=np.bool_)
+    opens[1:] = occasions.customer[1:] != occasions.customer[:-1]
+    start = np.flatnonzero(opens)
+    end = np.append(start[1:], len(opens))
+    first, last, frequency = occasions.step[start], occasions.step[end - 1], end - start - 1
+    per_unit = steps_per_unit(unit, resolution)
+    who = occasions.customer[start]
+    return CustomerHistories(
+        customer_id=rows.customer_id.take(who),
+        frequency=frequency,
+        recency=(last - first) / per_unit,
+        T=(until - first) / per_unit,
+        unit=unit,
+        steps=Steps(first=first, last=last, until=np.full_like(first, until), resolution=resolution),
+        gaps=Gaps(offsets=np.append(0, np.cumsum(frequency)), values=np.diff(occasions.step)[~opens[1:]]),
+        spend=None if occasions.amount is None else _spend(occasions.amount, opens),
+        audit=Audit(
+            rows_read=rows.rows_read,
+            kept=len(occasions.step),
+            merged=occasions.merged,
+            refunds=occasions.refunds,
+            refunds_netted=occasions.refunds_netted,
+            refund_excess=occasions.refund_excess,
+            dropped=rows.dropped | ({"after until": late} if (late := int((~observed).sum())) else {}),
+            customers=len(who),
+            customers_left_out=_left_out(rows, observed, who),
+        ),
+        columns=columns,
+    )
+
+
+def _spend(amount: NDArray[np.float64], opens: Mask) -> Spend:
+    customers = int(opens.sum())
+    who = (np.cumsum(opens) - 1)[~opens]
+    repeat = amount[~opens]
+    log = np.log(repeat, out=np.zeros_like(repeat), where=repeat > 0)
+    return Spend(
+        total=round_amounts(np.bincount(who, weights=repeat, minlength=customers)),
+        log_total=np.bincount(who, weights=log, minlength=customers),
+        log_squared_total=np.bincount(who, weights=log**2, minlength=customers),
+        positive=np.bincount(who[repeat > 0], minlength=customers),
+        first_amount=amount[opens],
+    )
+
+
+def _left_out(rows: LogRows, observed: Mask, with_history: NDArray[np.int64]) -> dict[str, int]:
+    remaining = np.ones(len(rows.customer_id), dtype=np.bool_)
+    remaining[with_history] = False
+    reasons = {
+        "first purchase after until": rows.customer[~observed & ~rows.is_refund],
+        "refunds only": rows.customer[rows.is_refund],
+        "unusable rows only": np.arange(len(remaining)),
+    }
+    counts: dict[str, int] = {}
+    for reason, customers in reasons.items():
+        before = int(remaining.sum())
+        remaining[customers] = False
+        counts[reason] = before - int(remaining.sum())
+    return {reason: count for reason, count in counts.items() if count}
