@@ -30,6 +30,7 @@ __all__ = ["BetaMixture"]
 # largest step in logit p, absolute and in standard deviations: relative errors below 1e-10 in the hardest cases tried
 LARGEST_STEP: Final = 0.36
 LARGEST_STEP_IN_SPREADS: Final = 0.45
+FLATNESS: Final = 1e-11
 DISCOUNT_CUTOFF: Final = 45.0  # exp(-45) is below the last digit
 LARGEST_EXPONENT: Final = 700.0
 
@@ -116,7 +117,7 @@ class BetaMixture:
             return np.zeros(self.n.shape)
         p, weight = self._nodes(reach)
         length = np.log1p(reach)  # the integral runs over y = log(1 + u/A), from 0 to here
-        points, point_weights = np.polynomial.legendre.leggauss(16 + math.ceil(4 * float(length.max())))
+        points, point_weights = np.polynomial.legendre.leggauss(self._time_nodes(rate, horizon, length))
         shape = (self.n + 1)[..., None]
         total = np.zeros(self.n.shape)
         for point, point_weight in zip(points, point_weights, strict=True):
@@ -126,13 +127,19 @@ class BetaMixture:
             total += point_weight * np.exp(y - rate * self.A * v) * intensity
         return self.n * total * (0.5 * length)
 
+    def _time_nodes(self, rate: float, horizon: float, length: Array) -> int:
+        """Gauss-Legendre nodes for 1e-10: more for a long interval and for a steep fall by discounting or dropout."""
+        fall = np.minimum(length * (self.n + 1) * self.a / (self.a + self.b), DISCOUNT_CUTOFF)
+        fall += min(rate * horizon, DISCOUNT_CUTOFF)
+        return 6 + math.ceil(float(np.max(2 * length + 2 * np.sqrt(fall))))
+
     def _nodes(self, reach: Array) -> tuple[Array, Array]:
         """Nodes p and weights of the average over p, last axis new; `reach` is the largest u/A wanted."""
         n, a, b = self.n, self.a, self.b
         centre = psi(a) - psi(b)
         spread = np.sqrt(polygamma(1, a) + polygamma(1, b))
-        # left of `flat` the integrand is constant in p to the last digit: only the tail of the weight remains
-        flat = np.log(1e-16) - np.log(reach) - np.log1p(n) - np.log1p(b / (n + 1))
+        # left of `flat` the integrand is constant in p up to FLATNESS: only the tail of the weight remains
+        flat = math.log(FLATNESS) - np.log(reach) - np.log1p(n) - np.log1p(b / (n + 1))
         low = np.maximum(flat, centre - 40 * np.maximum(spread, 1 / a))
         high = np.minimum(centre + 9 * spread + 40 / b, 37 + np.log(a + n + 1))
         largest = np.minimum(LARGEST_STEP, LARGEST_STEP_IN_SPREADS * spread)
