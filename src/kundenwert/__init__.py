@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from kundenwert.checks.holdout import holdout
     from kundenwert.duration import LIFETIME, Duration, days, hours, months, weeks, years
     from kundenwert.economics import Economics, net_present_value, score
-    from kundenwert.fitting import fit, fixed, to_pymc
+    from kundenwert.fitting import fit, fixed
     from kundenwert.histories import CustomerHistories
     from kundenwert.inference import MAP, NUTS, Diagnostics, ImportanceSampling
+    from kundenwert.inference.pymc import to_pymc
     from kundenwert.models import BGNBD, MBGNBD, GammaGamma
     from kundenwert.posterior import Estimate, PurchasePosterior, SpendPosterior, load
     from kundenwert.priors import Beta, Flat, Gamma, LogitNormal, LogNormal, Prior
@@ -66,7 +67,7 @@ _HOME = {
     "net_present_value": "economics",
     "score": "economics",
     "summarize": "transactions",
-    "to_pymc": "fitting",
+    "to_pymc": "inference.pymc",
     "weeks": "duration",
     "years": "duration",
 }

@@ -6,30 +6,33 @@ import secrets
 import time
 import warnings
 import zlib
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, Final, final, overload
 
 import numpy as np
 
 from kundenwert.errors import InferenceWarning, SpecificationError
+from kundenwert.histories.customers import as_histories
 from kundenwert.inference.diagnostics import Diagnostics
 from kundenwert.inference.importance import importance_points, resample
 from kundenwert.inference.methods import MAP, NUTS, ImportanceSampling, Method
 from kundenwert.inference.mode import find_mode
 from kundenwert.inference.target import Target, threads
-from kundenwert.models._base import FixedParameters, Model, PurchaseModel, SpendModel
+from kundenwert.models._base import FixedParameters, Model, PurchaseModel, SpendModel, check_model
 from kundenwert.models._functions import Array
-from kundenwert.posterior.base import Provenance, as_histories
+from kundenwert.posterior.base import Provenance
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior
 from kundenwert.priors import Flat
 
 if TYPE_CHECKING:
-    import pymc as pm
+    from collections.abc import Sequence
 
+    from kundenwert.duration import TimeUnit
     from kundenwert.histories import Cells, CustomerHistories
 
-__all__ = ["fit", "fixed", "to_pymc"]
+__all__ = ["fit", "fixed"]
 
 SEED_BITS: Final = 63
 
@@ -78,7 +81,7 @@ def fit(
     InferenceError
         If no posterior can be computed, or NUTS would take too long.
     """
-    _check_model(model)
+    check_model(model)
     if method is not None and not isinstance(method, (ImportanceSampling, NUTS, MAP)):
         message = f"method takes kundenwert.ImportanceSampling(), NUTS() or MAP(), got {method!r}"
         raise SpecificationError(message)
@@ -86,22 +89,21 @@ def fit(
     model = model.prepared(cells)
     if not isinstance(method, MAP):
         _refuse_flat(model)
-    seed = _checked_seed(seed)
-    began = time.perf_counter()
+    task = _Task(model, cells, Target(model, cells), _checked_seed(seed), time.perf_counter())
     match method:
         case MAP():
-            return _map(model, cells, seed, began)
+            return _map(task)
         case NUTS():
-            return _nuts(model, cells, method, seed, began, ())
+            return _nuts(task, method)
         case ImportanceSampling():
-            return _importance(model, cells, method, seed, began)
+            return _importance(task, method)
         case _:
-            posterior = _importance(model, cells, ImportanceSampling(), seed, began)
+            posterior = _importance(task, ImportanceSampling())
             if posterior.diagnostics.ok:
                 return posterior
             note = f"Importance sampling did not fit ({' '.join(posterior.diagnostics.problems)}) NUTS took over."
             warnings.warn(note, InferenceWarning, stacklevel=2)
-            return _nuts(model, cells, NUTS(), seed, began, (note,))
+            return _nuts(task, NUTS(), note)
 
 
 @overload
@@ -130,128 +132,113 @@ def fixed(parameters: FixedParameters[Any]) -> PurchasePosterior[Any] | SpendPos
     values = model.named([np.full((1, 1), float(getattr(parameters, name))) for name in model.parameter_names])
     return _posterior(
         model,
-        values,
         parameters.unit,
+        values,
         Diagnostics(method="fixed", draws=1, chains=1),
         Provenance(version=version("kundenwert"), customers=0, cells=0),
-        None,
     )
 
 
-def to_pymc(model: PurchaseModel[Any] | SpendModel[Any], histories: CustomerHistories) -> pm.Model:
-    """The model as a PyMC model of these histories, to inspect, sample or extend.
+@final
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is to be fitted."""
 
-    Its free variables are the quantities the priors are stated on; the published parameters are deterministic; the
-    log-likelihood of all customers is a potential, computed from the distinct histories and their counts.
+    model: Model[Any]
+    cells: Cells
+    target: Target[Any]
+    seed: int
+    began: float
 
-    Parameters
-    ----------
-    model : PurchaseModel or SpendModel
-        The model with its priors.
-    histories : CustomerHistories
-        The customers.
-    """
-    from kundenwert.inference.pymc import pymc_model
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.began
 
-    _check_model(model)
-    cells = as_histories(histories).cells(model)
-    return pymc_model(model.prepared(cells), cells)
+    @property
+    def provenance(self) -> Provenance:
+        return Provenance(version=version("kundenwert"), customers=self.target.customers, cells=self.target.cells)
+
+    def posterior(
+        self, values: Sequence[Array], diagnostics: Diagnostics, p_infinite_mean: float | None = None
+    ) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+        """The posterior with these parameters, each of shape (chains, draws)."""
+        named = self.model.named(values)
+        return _posterior(self.model, self.cells.unit, named, diagnostics, self.provenance, p_infinite_mean)
 
 
-def _importance(
-    model: Model[Any], cells: Cells, method: ImportanceSampling, seed: int, began: float
-) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior[Any] | SpendPosterior[Any]:
     # streams differ by model, so that posteriors fitted with one seed are independent
-    stream = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(type(model).__name__.encode()),))
+    stream = np.random.SeedSequence(task.seed, spawn_key=(zlib.crc32(type(task.model).__name__.encode()),))
     rng = np.random.default_rng(stream)
-    target = Target(model, cells)
-    weighted = importance_points(target, method, rng)
-    values = target.parameters(resample(weighted, method.draws, rng))
+    weighted = importance_points(task.target, method, rng)
+    values = task.target.parameters(resample(weighted, method.draws, rng))
     diagnostics = Diagnostics(
         method="importance sampling",
         draws=method.draws,
         chains=1,
-        seed=seed,
-        seconds=time.perf_counter() - began,
+        seed=task.seed,
+        seconds=task.seconds,
         points=len(weighted.weights),
         rounds=weighted.rounds,
         pareto_k=weighted.pareto_k,
         ess=weighted.ess,
     )
-    shaped = model.named([value[None] for value in values])
-    infinite = _p_infinite_mean(model, target.parameters(weighted.points), weighted.weights)
-    return _posterior(model, shaped, cells.unit, diagnostics, _provenance(target, cells), infinite)
+    p_infinite_mean = None
+    if isinstance(task.model, SpendModel):  # from all weighted points: the tail may be too thin for the draws kept
+        infinite = task.model.without_mean(task.target.parameters(weighted.points), np.zeros(1))
+        p_infinite_mean = float(weighted.weights @ infinite)
+    return task.posterior([value[None] for value in values], diagnostics, p_infinite_mean)
 
 
-def _nuts(
-    model: Model[Any], cells: Cells, method: NUTS, seed: int, began: float, notes: tuple[str, ...]
-) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+def _nuts(task: _Task, method: NUTS, *notes: str) -> PurchasePosterior[Any] | SpendPosterior[Any]:
     from kundenwert.inference.pymc import run_nuts
 
-    chains = run_nuts(model, cells, method, seed, threads())
-    values = model.named(model.parameters_of(list(chains.values), cells.unit))
+    chains = run_nuts(task.model, task.cells, method, task.seed, threads())
+    values = task.model.parameters_of(list(chains.values), task.cells.unit)
     diagnostics = Diagnostics(
         method="NUTS",
         draws=method.draws,
         chains=method.chains,
-        seed=seed,
-        seconds=time.perf_counter() - began,
+        seed=task.seed,
+        seconds=task.seconds,
         ess=chains.ess,
         r_hat=chains.r_hat,
         divergences=chains.divergences,
         notes=notes,
     )
-    flat = model.named([value.ravel() for value in values])
-    infinite = _p_infinite_mean(model, flat, np.full(flat[0].size, 1 / flat[0].size))
-    return _posterior(model, values, cells.unit, diagnostics, _provenance(Target(model, cells), cells), infinite)
+    return task.posterior(values, diagnostics)
 
 
-def _map(model: Model[Any], cells: Cells, seed: int, began: float) -> PurchasePosterior[Any] | SpendPosterior[Any]:
-    target = Target(model, cells)
-    mode = find_mode(target)
-    values = model.named([np.reshape(value, (1, 1)) for value in target.parameters(mode.location[:, None])])
-    seconds = time.perf_counter() - began
+def _map(task: _Task) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+    mode = find_mode(task.target)
+    values = task.target.parameters(mode.location[:, None])
     note = f"Log density at the mode, priors included: {mode.log_density:.2f}."
-    diagnostics = Diagnostics(method="MAP", draws=1, chains=1, seed=seed, seconds=seconds, notes=(note,))
-    return _posterior(model, values, cells.unit, diagnostics, _provenance(target, cells), None)
+    diagnostics = Diagnostics(method="MAP", draws=1, chains=1, seed=task.seed, seconds=task.seconds, notes=(note,))
+    return task.posterior([np.reshape(value, (1, 1)) for value in values], diagnostics)
 
 
-def _posterior(
-    model: Model[Any], values: Any, unit: Any, diagnostics: Diagnostics, provenance: Provenance, infinite: float | None
+def _posterior(  # noqa: PLR0917 - the parts of a posterior, in their order
+    model: Model[Any],
+    unit: TimeUnit,
+    values: tuple[Array, ...],
+    diagnostics: Diagnostics,
+    provenance: Provenance,
+    p_infinite_mean: float | None = None,
 ) -> PurchasePosterior[Any] | SpendPosterior[Any]:
-    if isinstance(model, SpendModel):
-        if infinite is None:  # a single draw
-            infinite = _p_infinite_mean(model, model.named([v.ravel() for v in values]), np.ones(1))
-        return SpendPosterior(
-            model=model,
-            unit=unit,
-            values=values,
-            diagnostics=diagnostics,
-            provenance=provenance,
-            p_infinite_mean=infinite,
-        )
-    assert isinstance(model, PurchaseModel)  # noqa: S101 - _check_model has seen to it
-    return PurchasePosterior(model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance)
-
-
-def _p_infinite_mean(model: Model[Any], theta: Any, weights: Array) -> float:
-    """Posterior probability that the population has no mean amount; 0 for a purchase model."""
-    if not isinstance(model, SpendModel):
-        return 0.0
-    return float(weights @ model.without_mean(theta, np.zeros(1)))
-
-
-def _provenance(target: Target[Any], cells: Cells) -> Provenance:
-    return Provenance(version=version("kundenwert"), customers=target.customers, cells=target.cells)
-
-
-def _check_model(model: object) -> None:
-    if isinstance(model, type):
-        message = f"expected a model, got the class {model.__name__}; write {model.__name__}()"
-        raise SpecificationError(message)
-    if not isinstance(model, (PurchaseModel, SpendModel)):
-        message = f"expected a model such as kundenwert.MBGNBD() or kundenwert.GammaGamma(), got {model!r}"
-        raise SpecificationError(message)
+    if isinstance(model, PurchaseModel):
+        return PurchasePosterior(model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance)
+    assert isinstance(model, SpendModel)  # noqa: S101 - check_model has seen to it
+    if p_infinite_mean is None:
+        flat = model.named([value.ravel() for value in values])
+        p_infinite_mean = float(model.without_mean(flat, np.zeros(1)).mean())
+    return SpendPosterior(
+        model=model,
+        unit=unit,
+        values=values,
+        diagnostics=diagnostics,
+        provenance=provenance,
+        p_infinite_mean=p_infinite_mean,
+    )
 
 
 def _refuse_flat(model: Model[Any]) -> None:

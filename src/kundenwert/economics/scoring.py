@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kundenwert.economics.net_present_value import check_posteriors, value_summary
+from kundenwert.economics.npv import check_posteriors, value_summary
 
 if TYPE_CHECKING:
     from kundenwert.duration import Duration
@@ -52,7 +52,7 @@ def score(
         followed by its ``_lower`` and ``_upper``.
     """
     check_posteriors(purchases, spend, economics)
-    value, cells = value_summary(purchases, spend, histories, economics, horizon, interval)
+    value, cells = value_summary(purchases, spend, histories, economics, horizon=horizon, interval=interval)
     tables = {
         "p_alive": purchases.p_alive(histories, interval=interval),
         "expected_purchases": purchases.expected_purchases(histories, horizon=horizon, interval=interval),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type Floats = NDArray[np.float64]
     type Integers = NDArray[np.int64]
 
-__all__ = ["CustomerHistories"]
+__all__ = ["CustomerHistories", "as_histories"]
 
 ONE_DAY: Final = Duration(1.0)
 
@@ -244,3 +244,14 @@ class CustomerHistories:
                     )
                     raise MissingInformationError(message)
                 return self.spend.total
+
+
+def as_histories(histories: CustomerHistories) -> CustomerHistories:
+    """Return `histories` if that is what they are."""
+    if not isinstance(histories, CustomerHistories):
+        message = (
+            f"expected CustomerHistories, got {type(histories).__name__}; make them with kundenwert.summarize(log, …) "
+            "or kundenwert.CustomerHistories.from_pandas(table, unit=…)"
+        )
+        raise DataError(message)
+    return histories

@@ -45,13 +45,14 @@ def find_mode(target: Target[Any]) -> Mode:
         message = "the likelihood is zero at every starting point; look for impossible histories in the data"
         raise InferenceError(message)
     best = candidates[:, int(np.argmax(values))]
-    found = minimize(
-        lambda q: -float(target(q[:, None])[0]) / target.customers,
-        best,
-        jac=lambda q: -_gradient(target, q) / target.customers,
-        method="BFGS",
-        options={"gtol": 1e-8, "maxiter": 500},
-    )
+
+    def loss(q: Array) -> float:
+        return -float(target(q[:, None])[0]) / target.customers
+
+    def slope(q: Array) -> Array:
+        return -_gradient(target, q) / target.customers
+
+    found = minimize(loss, best, jac=slope, method="BFGS", options={"gtol": 1e-8, "maxiter": 500})
     location = np.asarray(found.x, dtype=np.float64)
     for _ in range(NEWTON_STEPS):
         if np.abs(location - guess).max() > FARTHEST:

@@ -66,7 +66,7 @@ class StudentMixture:
         dimension = len(points)
         mixture = self
         for _ in range(EM_STEPS):
-            log_density, distance = mixture._component_densities(points)  # noqa: SLF001 - of the same class
+            log_density, distance = mixture._component_densities(points)
             belongs = np.exp(log_density - logsumexp(log_density, axis=0)) * weights
             pull = belongs * (DEGREES_OF_FREEDOM + dimension) / (DEGREES_OF_FREEDOM + distance)
             shares = belongs.sum(axis=1)

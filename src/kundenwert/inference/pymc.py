@@ -5,23 +5,25 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, cast, final
 
 import numpy as np
 
 from kundenwert.errors import InferenceError, SpecificationError
+from kundenwert.histories.customers import as_histories
+from kundenwert.models._base import check_model
 from kundenwert.models._functions import history_of
 from kundenwert.priors import Flat
 
 if TYPE_CHECKING:
     import pymc as pm
 
-    from kundenwert.histories import Cells
+    from kundenwert.histories import Cells, CustomerHistories
     from kundenwert.inference.methods import NUTS
-    from kundenwert.models._base import Model
+    from kundenwert.models._base import Model, PurchaseModel, SpendModel
     from kundenwert.models._functions import Array
 
-__all__ = ["Chains", "forecast_minutes", "pymc_model", "run_nuts"]
+__all__ = ["Chains", "forecast_minutes", "pymc_model", "run_nuts", "to_pymc"]
 
 LEAPFROG_STEPS: Final = 12  # gradient evaluations a draw, typical of four or five parameters
 
@@ -56,6 +58,24 @@ class _PyTensor:
         return pt.where(condition, true, false)
 
 
+def to_pymc(model: PurchaseModel[Any] | SpendModel[Any], histories: CustomerHistories) -> pm.Model:
+    """The model as a PyMC model of these histories, to inspect, sample or extend.
+
+    Its free variables are the quantities the priors are stated on; the published parameters are deterministic; the
+    log-likelihood of all customers is a potential, computed from the distinct histories and their counts.
+
+    Parameters
+    ----------
+    model : PurchaseModel or SpendModel
+        The model with its priors.
+    histories : CustomerHistories
+        The customers.
+    """
+    check_model(model)
+    cells = as_histories(histories).cells(model)
+    return pymc_model(model.prepared(cells), cells)
+
+
 def pymc_model(model: Model[Any], cells: Cells) -> pm.Model:
     """The model with its priors, and the likelihood of the cells weighted by their counts."""
     import pymc as pm
@@ -73,7 +93,7 @@ def pymc_model(model: Model[Any], cells: Cells) -> pm.Model:
                 )
                 raise SpecificationError(message)
             distribution = getattr(pm, type(quantity.prior).__name__)
-            values.append(distribution(quantity.name, **asdict(quantity.prior)))
+            values.append(distribution(quantity.name, **asdict(cast("Any", quantity.prior))))
         theta = model.parameters_of(values, cells.unit)
         known = {quantity.name for quantity in model.quantities}
         for name, value in zip(model.parameter_names, theta, strict=True):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from kundenwert.models._base import Model
 from kundenwert.models.bgnbd import BGNBD
 from kundenwert.models.gamma_gamma import GammaGamma
 from kundenwert.models.mbgnbd import MBGNBD
+
+if TYPE_CHECKING:
+    from kundenwert.models._base import Model
 
 __all__ = ["BGNBD", "MBGNBD", "MODELS", "GammaGamma"]
 

@@ -28,7 +28,17 @@ if TYPE_CHECKING:
     from kundenwert.histories import Cells, HistoryColumn
     from kundenwert.models._functions import Array, Functions, History
 
-__all__ = ["AliveCustomer", "FixedParameters", "Model", "PurchaseModel", "Purchases", "Quantity", "SpendModel", "check_positive"]
+__all__ = [
+    "AliveCustomer",
+    "FixedParameters",
+    "Model",
+    "PurchaseModel",
+    "Purchases",
+    "Quantity",
+    "SpendModel",
+    "check_model",
+    "check_positive",
+]
 
 
 @final
@@ -58,7 +68,9 @@ class Quantity:
             message = f"{self.name} takes a prior such as kundenwert.LogNormal(mu, sigma), got {self.prior!r}"
             raise SpecificationError(message)
         if not isinstance(self.prior, Flat) and self.prior.on_unit_interval != self.is_probability:
-            kind = "a probability: use LogitNormal or Beta" if self.is_probability else "positive: use LogNormal or Gamma"
+            kind = (
+                "a probability: use LogitNormal or Beta" if self.is_probability else "positive: use LogNormal or Gamma"
+            )
             message = f"{type(self.prior).__name__} does not fit {self.name}, which is {kind}"
             raise SpecificationError(message)
 
@@ -220,3 +232,13 @@ class SpendModel[P: tuple[Array, ...]](Model[P]):
     @abstractmethod
     def simulate(self, theta: P, customer: NDArray[np.int64], rng: np.random.Generator) -> Array:
         """Amount of each purchase of the given customers (positions), shape of `customer`."""
+
+
+def check_model(model: object) -> None:
+    """Refuse what is not a purchase or spend model."""
+    if isinstance(model, type):
+        message = f"expected a model, got the class {model.__name__}; write {model.__name__}()"
+        raise SpecificationError(message)
+    if not isinstance(model, (PurchaseModel, SpendModel)):
+        message = f"expected a model such as kundenwert.MBGNBD() or kundenwert.GammaGamma(), got {model!r}"
+        raise SpecificationError(message)

@@ -82,7 +82,7 @@ class BetaMixture:
         return _mean(np.exp(gone_by_start) * -np.expm1(-n * np.log1p(p * horizon / (A + p * start))) / p, weight)
 
     def returns(self, horizon: float) -> Array:
-        """P(at least one purchase in (T, T + horizon]): 1 - (A/(A + h))^n, as the next purchase comes before dropout."""
+        """P(at least one purchase in (T, T + h]): 1 - (A/(A + h))^n, as the next purchase comes before dropout."""
         return np.asarray(-np.expm1(-self.n * np.log1p(horizon / self.A)))
 
     def count_probability(self, count: int, horizon: float) -> Array:

@@ -98,9 +98,7 @@ class History:
         return formula(values)[index]
 
 
-def history_of(
-    cells: Mapping[HistoryColumn, Array], rows: slice = slice(None), *, draws_axis: bool = True
-) -> History:
+def history_of(cells: Mapping[HistoryColumn, Array], rows: slice = slice(None), *, draws_axis: bool = True) -> History:
     """Columns of distinct histories for a formula; `draws_axis` adds the axis along which NumPy puts draws."""
     columns: dict[HistoryColumn, Array] = {}
     distinct: dict[HistoryColumn, tuple[Array, NDArray[np.intp]]] = {}

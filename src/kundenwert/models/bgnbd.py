@@ -133,9 +133,7 @@ class BGNBD(PurchaseModel[BetaGeometric]):
 
     def _log_odds_gone(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
         r, alpha, a, b = theta
-        dropout = h.map(
-            "x", lambda x: f.where(x > 0, f.log(a) - f.log(b + f.where(x > 0, x - 1, 0.0)), -math.inf)
-        )
+        dropout = h.map("x", lambda x: f.where(x > 0, f.log(a) - f.log(b + f.where(x > 0, x - 1, 0.0)), -math.inf))
         return dropout + (r + h["x"]) * f.log1p((h["T"] - h["t_x"]) / (alpha + h["t_x"]))
 
     @override

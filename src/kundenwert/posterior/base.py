@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, final
 import numpy as np
 import pandas as pd
 
-from kundenwert.errors import DataError, SizeError
-from kundenwert.histories import CustomerHistories
-from kundenwert.inference.diagnostics import Diagnostics
-from kundenwert.models._base import Model
+from kundenwert.errors import SizeError
+from kundenwert.histories.customers import CustomerHistories, as_histories
 from kundenwert.models._functions import NUMPY, Array, history_of
 from kundenwert.posterior.summary import check_interval
 
@@ -23,9 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.duration import TimeUnit
+    from kundenwert.inference.diagnostics import Diagnostics
+    from kundenwert.models._base import Model
     from kundenwert.posterior.values import Block
 
-__all__ = ["Posterior", "Provenance", "as_histories", "thinning"]
+__all__ = ["Posterior", "Provenance", "thinning"]
 
 LARGEST_RESULT: Final = 2 * 1024**3  # bytes of an array with an entry for each draw and customer
 
@@ -178,9 +178,7 @@ class Posterior[P: tuple[Array, ...]](ABC):
             result[within] = drawn[index[within] - rows.start]
         return result.T.reshape(chains, draws, len(index))
 
-    def array(
-        self, histories: CustomerHistories, index: NDArray[np.int64], block: Block
-    ) -> xr.DataArray:
+    def array(self, histories: CustomerHistories, index: NDArray[np.int64], block: Block) -> xr.DataArray:
         """Values of all customers for all draws, labelled."""
         import xarray as xr
 
@@ -200,14 +198,3 @@ class Posterior[P: tuple[Array, ...]](ABC):
 def thinning(draws: int, wanted: int) -> NDArray[np.int64]:
     """Positions of `wanted` evenly spaced draws."""
     return np.arange(wanted) * draws // wanted
-
-
-def as_histories(histories: CustomerHistories) -> CustomerHistories:
-    """Return `histories` if that is what they are."""
-    if not isinstance(histories, CustomerHistories):
-        message = (
-            f"expected CustomerHistories, got {type(histories).__name__}; make them with kundenwert.summarize(log, …) "
-            "or kundenwert.CustomerHistories.from_pandas(table, unit=…)"
-        )
-        raise DataError(message)
-    return histories

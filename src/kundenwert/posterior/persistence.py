@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
+    from kundenwert.models._functions import Array
+
 __all__ = ["load", "save"]
 
 FORMAT: Final = "kundenwert posterior"
@@ -92,7 +94,7 @@ def load(
 
 
 def _posterior(
-    path: str | PathLike[str], meta: dict[str, Any], model: Model[Any], values: Any
+    path: str | PathLike[str], meta: dict[str, Any], model: Model[Any], values: tuple[Array, ...]
 ) -> PurchasePosterior[Any] | SpendPosterior[Any]:
     try:
         notes = tuple(meta["diagnostics"].pop("notes"))
@@ -114,9 +116,7 @@ def _posterior(
     if not isinstance(model, PurchaseModel):
         message = f"{path} holds a {type(model).__name__}, which is neither a purchase nor a spend model"
         raise FileFormatError(message)
-    return PurchasePosterior(
-        model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance
-    )
+    return PurchasePosterior(model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance)
 
 
 def _check_version(path: str | PathLike[str], meta: dict[str, Any]) -> None:

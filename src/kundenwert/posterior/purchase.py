@@ -11,9 +11,9 @@ import pandas as pd
 from kundenwert.duration import Duration, check_duration, units_per_year
 from kundenwert.errors import InfiniteValueError, SpecificationError
 from kundenwert.histories.cells import Cells
-from kundenwert.models._base import PurchaseModel
+from kundenwert.histories.customers import as_histories
 from kundenwert.models._functions import Array
-from kundenwert.posterior.base import Posterior, as_histories, thinning
+from kundenwert.posterior.base import Posterior, thinning
 from kundenwert.posterior.summary import Estimate, summarise
 from kundenwert.posterior.values import PurchaseValues
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import CustomerHistories
+    from kundenwert.models._base import PurchaseModel
     from kundenwert.posterior.values import Block
 
 __all__ = ["PurchaseDraws", "PurchasePosterior", "check_rate"]
@@ -42,9 +43,7 @@ class PurchasePosterior[P: tuple[Array, ...]](Posterior[P]):
 
     model: PurchaseModel[P]
 
-    def p_alive(
-        self, histories: CustomerHistories, *, ahead: Duration = NOW, interval: float = 0.90
-    ) -> pd.DataFrame:
+    def p_alive(self, histories: CustomerHistories, *, ahead: Duration = NOW, interval: float = 0.90) -> pd.DataFrame:
         """Probability that customers are still customers: columns mean, lower, upper.
 
         It depends on the model as much as on the data (BG/NBD calls every one-time buyer alive); to compare
@@ -225,9 +224,7 @@ class PurchasePosterior[P: tuple[Array, ...]](Posterior[P]):
         length = check_duration(horizon, "horizon").in_unit(self.unit)
         return lambda cells: self.of_cells.returns(cells, length)
 
-    def _table(
-        self, histories: CustomerHistories, values: Callable[[Cells], Block], interval: float
-    ) -> pd.DataFrame:
+    def _table(self, histories: CustomerHistories, values: Callable[[Cells], Block], interval: float) -> pd.DataFrame:
         cells = as_histories(histories).in_unit(self.unit).cells(self.model)
         summary = summarise(len(cells), self.of_cells.draws, values(cells), interval)
         return summary.at(cells.index).to_pandas(histories.customer_id)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, Self, final
 import numpy as np
 
 from kundenwert.errors import InfiniteValueError
-from kundenwert.models._base import SpendModel
+from kundenwert.histories.customers import as_histories
 from kundenwert.models._functions import Array
-from kundenwert.posterior.base import Posterior, as_histories, thinning
+from kundenwert.posterior.base import Posterior, thinning
 from kundenwert.posterior.summary import summarise
 from kundenwert.posterior.values import SpendValues
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import Cells, CustomerHistories
+    from kundenwert.models._base import SpendModel
 
 __all__ = ["SpendDraws", "SpendPosterior"]
 

@@ -68,49 +68,56 @@ class _Axis:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Surface:
-    """A positive function of (x, T), for each draw; shape of a result (pairs, draws).
-
-    Parameters
-    ----------
-    x, T
-        The nodes: exact small frequencies followed by those of the axis; times.
-    x_axis, T_axis
-        Interpolation in x (beyond the exact small x) and T; None where every value is a node.
-    logarithm
-        Of the function, shape (nodes of x, nodes of T, draws).
-    """
+class _Grid:
+    """Nodes in x (exact small frequencies, then those of the axis) and in T; no axis: every value is a node."""
 
     x: Array
     T: Array
     x_axis: _Axis | None
     T_axis: _Axis | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """A positive function of (x, T), for each draw; shape of a result (pairs, draws).
+
+    Parameters
+    ----------
+    grid
+        Where the function was evaluated.
+    logarithm
+        Of the function, shape (nodes of x, nodes of T, draws).
+    """
+
+    grid: _Grid
     logarithm: Array
 
     def __call__(self, x: Array, T: Array) -> Array:
         """The function at pairs of x and T, each of shape (pairs,) and sorted by x."""
         result = np.empty((len(x), self.logarithm.shape[-1]))
         T_values, T_index = np.unique(T, return_inverse=True)
-        T_basis = self.T_axis.basis(T_values) if self.T_axis is not None else None
+        T_basis = self.grid.T_axis.basis(T_values) if self.grid.T_axis is not None else None
         starts = np.flatnonzero(np.r_[True, x[1:] != x[:-1]])
         for start, stop in zip(starts, np.r_[starts[1:], len(x)], strict=True):
             needed, place = np.unique(T_index[start:stop], return_inverse=True)
             of_x = self._at(float(x[start]))
-            if T_basis is None:
-                rows = of_x[np.searchsorted(self.T, T_values[needed])]
-            else:
-                rows = T_basis[needed] @ of_x
+            rows = of_x[np.searchsorted(self.grid.T, T_values[needed])] if T_basis is None else T_basis[needed] @ of_x
             result[start:stop] = np.exp(rows)[place]
         return result
 
     def _at(self, x: float) -> Array:
         """Logarithms at one x, shape (nodes of T, draws)."""
-        exact = int(np.searchsorted(self.x, x))
-        if exact < len(self.x) and self.x[exact] == x and (self.x_axis is None or x < self.x_axis.values[0]):
-            return self.logarithm[exact]
-        assert self.x_axis is not None  # noqa: S101 - without an axis every x is a node
-        first = len(self.x) - len(self.x_axis.nodes)
-        return np.asarray(np.tensordot(self.x_axis.basis(np.array([x]))[0], self.logarithm[first:], axes=1))
+        exact = int(np.searchsorted(self.grid.x, x))
+        if (
+            exact < len(self.grid.x)
+            and self.grid.x[exact] == x
+            and (self.grid.x_axis is None or x < self.grid.x_axis.values[0])
+        ):
+            return np.asarray(self.logarithm[exact])
+        assert self.grid.x_axis is not None  # noqa: S101 - without an axis every x is a node
+        first = len(self.grid.x) - len(self.grid.x_axis.nodes)
+        return np.asarray(np.tensordot(self.grid.x_axis.basis(np.array([x]))[0], self.logarithm[first:], axes=1))
 
 
 def surface_of(evaluate: Evaluate, x: Array, T: Array, draws: int, offset: float) -> Surface | None:
@@ -142,9 +149,10 @@ def surface_of(evaluate: Evaluate, x: Array, T: Array, draws: int, offset: float
         T_nodes = T_values if T_axis is None else T_axis.values
         if len(x_nodes) * len(T_nodes) >= len(x):
             return None
-        probe = _tabulated(evaluate, x_nodes, T_nodes, x_axis, T_axis, some)
+        grid = _Grid(x_nodes, T_nodes, x_axis, T_axis)
+        probe = _tabulated(evaluate, grid, some)
         if probe is not None and np.max(np.abs(probe(x[probes], T[probes]) / truth - 1)) < LARGEST_ERROR:
-            return _tabulated(evaluate, x_nodes, T_nodes, x_axis, T_axis, slice(0, draws))
+            return _tabulated(evaluate, grid, slice(0, draws))
         refinement *= 1.5
     return None
 
@@ -160,14 +168,13 @@ def _axis(values: Array, offset: float, to_singularity: float, refinement: float
     return _Axis.chebyshev(float(values[0]), float(values[-1]), offset, count) if count < len(values) else None
 
 
-def _tabulated(
-    evaluate: Evaluate, x: Array, T: Array, x_axis: _Axis | None, T_axis: _Axis | None, draws: slice
-) -> Surface | None:
+def _tabulated(evaluate: Evaluate, grid: _Grid, draws: slice) -> Surface | None:
     """The surface with its values at the nodes; None if a value has no logarithm."""
+    x, T = grid.x, grid.T
     values = _in_chunks(evaluate, np.repeat(x, len(T)), np.tile(T, len(x)), draws)
     if not (np.isfinite(values).all() and (values > 0).all()):
         return None
-    return Surface(x, T, x_axis, T_axis, np.log(values).reshape(len(x), len(T), -1))
+    return Surface(grid, np.log(values).reshape(len(x), len(T), -1))
 
 
 def _in_chunks(evaluate: Evaluate, x: Array, T: Array, draws: slice) -> Array:

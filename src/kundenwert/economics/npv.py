@@ -9,7 +9,8 @@ import numpy as np
 
 from kundenwert.economics.economics import Economics
 from kundenwert.errors import SpecificationError
-from kundenwert.posterior.base import as_histories, thinning
+from kundenwert.histories.customers import as_histories
+from kundenwert.posterior.base import thinning
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior
 from kundenwert.posterior.summary import Summary, summarise
@@ -70,7 +71,7 @@ def net_present_value(
         If the histories have no amounts.
     """
     check_posteriors(purchases, spend, economics)
-    summary, cells = value_summary(purchases, spend, histories, economics, horizon, interval)
+    summary, cells = value_summary(purchases, spend, histories, economics, horizon=horizon, interval=interval)
     return summary.at(cells.index).to_pandas(histories.customer_id)
 
 
@@ -79,6 +80,7 @@ def value_summary(
     spend: SpendPosterior[Any],
     histories: CustomerHistories,
     economics: Economics,
+    *,
     horizon: Duration,
     interval: float,
 ) -> tuple[Summary, Cells]:
