@@ -1,14 +1,22 @@
-"""Small published data."""
+"""Small published data, and simulated populations."""
 
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+from kundenwert.duration import Duration, check_duration, weeks
+from kundenwert.errors import SpecificationError
+
+TWELVE_WEEKS: Final = weeks(12)
+THIRTY_NINE_WEEKS: Final = weeks(39)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["cdnow"]
+    from kundenwert.models._base import FixedParameters, PurchaseModel, SpendModel
+
+__all__ = ["cdnow", "simulated"]
 
 
 def cdnow() -> pd.DataFrame:
@@ -47,3 +55,76 @@ def cdnow() -> pd.DataFrame:
 
     with files("kundenwert").joinpath("data", "cdnow_sample.csv").open("rb") as file:
         return pd.read_csv(file, parse_dates=["date"], date_format="%Y-%m-%d")
+
+
+def simulated(
+    purchases: FixedParameters[PurchaseModel[Any]],
+    spend: FixedParameters[SpendModel[Any]] | None = None,
+    *,
+    customers: int,
+    seed: int,
+    acquired_over: Duration = TWELVE_WEEKS,
+    observed_for: Duration = THIRTY_NINE_WEEKS,
+    start: str = "2024-01-01",
+) -> pd.DataFrame:
+    """A log of purchases drawn from a model, to try methods where the truth is known.
+
+    Customers buy for the first time on days spread evenly over the first `acquired_over`, and are observed until
+    `observed_for` after `start`. Purchases of a customer on one day stay separate rows.
+
+    Parameters
+    ----------
+    purchases : for example ``MBGNBD.Parameters(r=0.52, alpha=6.2, a=0.89, b=1.6, unit="week")``
+        When customers buy.
+    spend : for example ``GammaGamma.Parameters(p=6.25, q=3.74, gamma=15.44)``, optional
+        How much they spend, rounded to cents; without it the log has no amounts.
+    customers : int
+        How many.
+    seed : int
+        Makes the log reproducible.
+    acquired_over, observed_for : Duration
+        Period of the first purchases, and of all purchases; whole days are used.
+    start : str
+        First day, as YYYY-MM-DD.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``customer_id`` (1 to `customers`), ``date`` (days) and, with `spend`, ``amount``; in order of date.
+
+    Examples
+    --------
+    >>> import kundenwert as kw
+    >>> truth = kw.MBGNBD.Parameters(r=0.52, alpha=6.2, a=0.89, b=1.6, unit="week")
+    >>> log = kw.datasets.simulated(truth, customers=100, seed=1)
+    >>> log.columns.tolist(), log["customer_id"].nunique()
+    (['customer_id', 'date'], 100)
+    """
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(customers, bool) or not isinstance(customers, int) or customers < 1:
+        message = f"customers must be a whole number of at least 1, got {customers!r}"
+        raise SpecificationError(message)
+    acquisition = int(check_duration(acquired_over, "acquired_over").in_days)
+    days = int(check_duration(observed_for, "observed_for").in_days)
+    if not 1 <= acquisition <= days:
+        message = (
+            f"customers are acquired over at least a day and at most the {days} days of observation; "
+            f"got acquired_over={acquired_over!r}"
+        )
+        raise SpecificationError(message)
+    rng = np.random.default_rng(seed)
+    model, unit = purchases.model(), Duration(1).in_unit(purchases.unit)
+    theta = model.named([np.asarray(float(getattr(purchases, name))) for name in model.parameter_names])
+    first = np.sort(rng.uniform(0, acquisition, customers))
+    repeats = model.simulate(theta, (days - first) * unit, rng)
+    customer = np.concatenate([np.arange(customers), repeats.customer])
+    day = np.concatenate([first, first[repeats.customer] + repeats.time / unit]).astype(np.int64)
+    columns = {"customer_id": customer + 1, "date": np.datetime64(start, "D") + np.minimum(day, days - 1)}
+    if spend is not None:
+        spend_model = spend.model()
+        values = [np.asarray(float(getattr(spend, name))) for name in spend_model.parameter_names]
+        columns["amount"] = spend_model.simulate(spend_model.named(values), customer, rng).round(2)
+    log = pd.DataFrame(columns)
+    return log.sort_values(["date", "customer_id"], kind="stable", ignore_index=True)

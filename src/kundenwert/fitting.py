@@ -210,7 +210,7 @@ def _nuts(task: _Task, method: NUTS, *notes: str) -> PurchasePosterior[Any] | Sp
 
 
 def _map(task: _Task) -> PurchasePosterior[Any] | SpendPosterior[Any]:
-    mode = find_mode(task.target)
+    mode = find_mode(task.target, exact=True)
     values = task.target.parameters(mode.location[:, None])
     note = f"Log density at the mode, priors included: {mode.log_density:.2f}."
     diagnostics = Diagnostics(method="MAP", draws=1, chains=1, seed=task.seed, seconds=task.seconds, notes=(note,))

@@ -54,7 +54,7 @@ class WeightedPoints:
 def importance_points(target: Target[Any], method: ImportanceSampling, rng: np.random.Generator) -> WeightedPoints:
     """Weighted points from the posterior; the best of up to 1 + `refits` rounds."""
     count = _points(method, target.cells)
-    mode = find_mode(target)
+    mode = find_mode(target, exact=False)
     proposal = StudentMixture.around(mode.location, mode.precision)
     best: WeightedPoints | None = None
     for round_ in range(1 + method.refits):

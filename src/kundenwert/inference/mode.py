@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Mode", "find_mode"]
 
-CANDIDATES: Final = 128
+CANDIDATES: Final = 64
+CELLS_TO_SEARCH: Final = 10_000
 GRADIENT_STEP: Final = 1e-3
 HESSIAN_STEP: Final = 5e-3
-NEWTON_STEPS: Final = 5
-FARTHEST: Final = 25.0
+NEWTON_STEPS: Final = 12
+SMALLEST_STEP: Final = 1e-6
+FARTHEST: Final = 25.0  # from typical values, on logarithms and logits
 
 
 @final
@@ -35,75 +37,102 @@ class Mode:
     precision: Array
 
 
-def find_mode(target: Target[Any]) -> Mode:
-    """Maximise the target: best of a cloud around typical values, BFGS, then Newton steps to the last digit."""
-    guess = np.array([q.coordinate(np.asarray(q.guess)) for q in target.quantities])
+def find_mode(target: Target[Any], *, exact: bool) -> Mode:
+    """Maximise the target: best of a cloud around typical values, BFGS, then Newton steps to the last digit.
+
+    With many cells, the search runs on a sample of them and only the Newton steps on all.
+
+    Parameters
+    ----------
+    target
+        Log posterior density.
+    exact
+        Whether a place that is no mode to the last digit is an error, or good enough to start sampling from.
+    """
+    sample = target.sampled(CELLS_TO_SEARCH)
+    found = _search(sample, _best_candidate(sample))
+    mode = _polished(target, found)
+    if mode is None:  # the sample misled the search
+        found = _search(target, found)
+        mode = _polished(target, found)
+    if mode is not None:
+        return mode
+    if exact:
+        names = [q.name for q in target.quantities]
+        message = (
+            f"no mode was found near {dict(zip(names, found.round(1).tolist(), strict=True))} (logarithms and logits): "
+            "the data do not bound the density. Use proper priors instead of flat ones, or more data"
+        )
+        raise InferenceError(message)
+    value, _, precision = _expansion(target, found)
+    return Mode(found, value, precision)
+
+
+def _guess(target: Target[Any]) -> Array:
+    return np.array([q.coordinate(np.asarray(q.guess)) for q in target.quantities])
+
+
+def _best_candidate(target: Target[Any]) -> Array:
+    guess = _guess(target)[:, None]
     cloud = ndtri(qmc.Sobol(target.dimension, seed=0).random(CANDIDATES) * (1 - 1e-6) + 5e-7).T
-    candidates = np.concatenate([guess[:, None], guess[:, None] + 1.5 * cloud], axis=1)
+    candidates = np.concatenate([guess, guess + 1.5 * cloud], axis=1)
     values = target(candidates)
     if not np.isfinite(values).any():
         message = "the likelihood is zero at every starting point; look for impossible histories in the data"
         raise InferenceError(message)
-    best = candidates[:, int(np.argmax(values))]
-
-    def loss(q: Array) -> float:
-        return -float(target(q[:, None])[0]) / target.customers
-
-    def slope(q: Array) -> Array:
-        return -_gradient(target, q) / target.customers
-
-    found = minimize(loss, best, jac=slope, method="BFGS", options={"gtol": 1e-8, "maxiter": 500})
-    location = np.asarray(found.x, dtype=np.float64)
-    for _ in range(NEWTON_STEPS):
-        if np.abs(location - guess).max() > FARTHEST:
-            break
-        location = _newton_step(target, location)
-    if not np.isfinite(location).all() or np.abs(location - guess).max() > FARTHEST:
-        message = (
-            f"the density keeps rising towards {dict(zip([q.name for q in target.quantities], location, strict=True))} "
-            "(logarithms and logits): the data do not bound it. Use proper priors instead of flat ones, or more data"
-        )
-        raise InferenceError(message)
-    return Mode(location, float(target(location[:, None])[0]), _precision(target, location))
+    return np.asarray(candidates[:, int(np.argmax(values))])
 
 
-def _newton_step(target: Target[Any], location: Array) -> Array:
-    """The better of staying and going one Newton step."""
-    precision = _floored(_precision(target, location), target.customers)
-    step = np.linalg.solve(precision, _gradient(target, location))
-    there = location + step
-    stay, go = target(np.stack([location, there], axis=1))
-    # near the mode both are equal up to rounding, and Newton is right
-    return np.asarray(there if go >= stay - 1e-9 * abs(stay) and np.abs(step).max() < 1 else location)
-
-
-def _floored(precision: Array, customers: int) -> Array:
-    values, vectors = np.linalg.eigh(precision)
-    return np.asarray((vectors * np.maximum(values, 1e-6 * customers)) @ vectors.T)
-
-
-def _gradient(target: Target[Any], location: Array) -> Array:
-    """Central differences of fourth order; all points in one call."""
-    offsets = np.array([-2, -1, 1, 2]) * GRADIENT_STEP
+def _search(target: Target[Any], start: Array) -> Array:
+    """Quasi-Newton search, good to a few digits."""
     weights = np.array([1, -8, 8, -1]) / (12 * GRADIENT_STEP)
-    d = target.dimension
-    points = location[:, None, None] + np.eye(d)[:, :, None] * offsets
-    return np.asarray(target(points.reshape(d, -1)).reshape(d, len(offsets)) @ weights)
+
+    def loss_and_slope(q: Array) -> tuple[float, Array]:
+        values = target(np.concatenate([q[:, None], _gradient_points(q)], axis=1)) / target.customers
+        return -float(values[0]), -(values[1:].reshape(-1, 4) @ weights)
+
+    found = minimize(loss_and_slope, start, jac=True, method="BFGS", options={"gtol": 1e-5, "maxiter": 500})
+    return np.asarray(found.x, dtype=np.float64)
 
 
-def _precision(target: Target[Any], location: Array) -> Array:
-    """Negative Hessian by central differences; all points in one call."""
+def _polished(target: Target[Any], location: Array) -> Mode | None:
+    """Newton steps until they vanish; None if they do not."""
+    guess = _guess(target)
+    for _ in range(NEWTON_STEPS):
+        value, gradient, precision = _expansion(target, location)
+        eigenvalues = np.linalg.eigvalsh(precision)
+        if not np.isfinite(value) or not eigenvalues[0] > 0 or np.abs(location - guess).max() > FARTHEST:
+            return None
+        step = np.linalg.solve(precision, gradient)
+        if np.abs(step).max() < SMALLEST_STEP:
+            return Mode(location, value, precision)
+        if np.abs(step).max() > 1:
+            return None
+        location = location + step
+    return None
+
+
+def _gradient_points(location: Array) -> Array:
+    """Points of a central difference of fourth order, shape (dimension, 4 * dimension)."""
+    offsets = np.array([-2, -1, 1, 2]) * GRADIENT_STEP
+    points = location[:, None, None] + np.eye(len(location))[:, :, None] * offsets
+    return np.asarray(points.reshape(len(location), -1))
+
+
+def _expansion(target: Target[Any], location: Array) -> tuple[float, Array, Array]:
+    """Log density, gradient and negative Hessian, by central differences; all points in one call."""
     d, h = target.dimension, HESSIAN_STEP
-    moves = [np.zeros(d)]
-    moves += [sign * h * e for e in np.eye(d) for sign in (1, -1)]
+    unit = np.eye(d)
     pairs = [(i, j) for i in range(d) for j in range(i)]
     signs = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
-    moves += [h * (s * np.eye(d)[i] + t * np.eye(d)[j]) for i, j in pairs for s, t in signs]
-    values = target(location[:, None] + np.array(moves).T)
-    hessian = np.empty((d, d))
-    for i in range(d):
-        hessian[i, i] = (values[1 + 2 * i] - 2 * values[0] + values[2 + 2 * i]) / h**2
+    moves = [sign * h * e for e in unit for sign in (1, -1)]
+    moves += [h * (s * unit[i] + t * unit[j]) for i, j in pairs for s, t in signs]
+    points = [location[:, None], _gradient_points(location), location[:, None] + np.array(moves).T]
+    values = target(np.concatenate(points, axis=1))
+    here, sloping, curving = values[0], values[1 : 1 + 4 * d].reshape(d, 4), values[1 + 4 * d :]
+    gradient = sloping @ np.array([1, -8, 8, -1]) / (12 * GRADIENT_STEP)
+    hessian = np.diag((curving[: 2 * d : 2] - 2 * here + curving[1 : 2 * d : 2]) / h**2)
     for k, (i, j) in enumerate(pairs):
-        pp, pm, mp, mm = values[1 + 2 * d + 4 * k : 5 + 2 * d + 4 * k]
-        hessian[i, j] = hessian[j, i] = (pp - pm - mp + mm) / (4 * h**2)
-    return -hessian
+        corners = curving[2 * d + 4 * k : 2 * d + 4 * k + 4]
+        hessian[i, j] = hessian[j, i] = corners @ np.array([1, -1, -1, 1]) / (4 * h**2)
+    return float(here), gradient, -hessian

@@ -80,6 +80,7 @@ def pymc_model(model: Model[Any], cells: Cells) -> pm.Model:
     """The model with its priors, and the likelihood of the cells weighted by their counts."""
     import pymc as pm
 
+    transforms = pm.distributions.transforms
     used = model.informative(cells)
     history = history_of({name: column[used] for name, column in cells.columns.items()}, draws_axis=False)
     counts = cells.counts[used].astype(np.float64)
@@ -93,7 +94,10 @@ def pymc_model(model: Model[Any], cells: Cells) -> pm.Model:
                 )
                 raise SpecificationError(message)
             distribution = getattr(pm, type(quantity.prior).__name__)
-            values.append(distribution(quantity.name, **asdict(cast("Any", quantity.prior))))
+            arguments = asdict(cast("Any", quantity.prior))
+            # named here because pm.LogitNormal has no default (PyMC issue 8441): NUTS would step out of (0, 1)
+            transform = transforms.logodds if quantity.is_probability else transforms.log
+            values.append(distribution(quantity.name, **arguments, default_transform=transform))
         theta = model.parameters_of(values, cells.unit)
         known = {quantity.name for quantity in model.quantities}
         for name, value in zip(model.parameter_names, theta, strict=True):

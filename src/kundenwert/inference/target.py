@@ -19,31 +19,42 @@ __all__ = ["Target", "threads"]
 
 CELLS_IN_BLOCK: Final = 1024
 POINTS_IN_BLOCK: Final = 64
+CELLS_WORTH_THREADS: Final = 128
 
 
 def threads() -> int:
     """How many threads to use: the processors this process may run on."""
-    return max(1, os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0)))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @final
 class Target[P: tuple["Array", ...]]:
     """Log posterior density of a model given cells, up to a constant."""
 
-    def __init__(self, model: Model[P], cells: Cells) -> None:
+    def __init__(self, model: Model[P], cells: Cells, *, most_cells: int | None = None) -> None:
+        """Prepare the cells; with `most_cells`, only evenly spaced ones stand for all."""
         self.model = model
         self.unit = cells.unit
         self.quantities = model.quantities
         self.dimension = len(self.quantities)
-        used = model.informative(cells)
+        used = np.flatnonzero(model.informative(cells))
+        if most_cells is not None:
+            used = used[:: max(1, -(-len(used) // most_cells))]  # cells are sorted, so this is a stratified sample
         columns = {name: column[used] for name, column in cells.columns.items()}
         counts = cells.counts[used]
         self.customers = int(counts.sum())
         self.cells = len(counts)
+        self._source = cells
         self._blocks = [
             (history_of(columns, rows), counts[rows].astype(np.float64))
             for rows in (slice(i, i + CELLS_IN_BLOCK) for i in range(0, self.cells, CELLS_IN_BLOCK))
         ]
+
+    def sampled(self, most_cells: int) -> Target[P]:
+        """The target of a sample of the cells, to search on; itself if it has no more cells than that."""
+        return self if self.cells <= most_cells else Target(self.model, self._source, most_cells=most_cells)
 
     def parameters(self, coordinates: Array) -> P:
         """Published parameters at coordinates of shape (dimension, points)."""
@@ -57,11 +68,11 @@ class Target[P: tuple["Array", ...]]:
 
     def log_likelihood(self, coordinates: Array) -> Array:
         """Log-likelihood of all customers at coordinates of shape (dimension, points); -inf where not finite."""
-        chunks = [coordinates[:, i : i + POINTS_IN_BLOCK] for i in range(0, coordinates.shape[1], POINTS_IN_BLOCK)]
-        if len(chunks) == 1 or self.cells < CELLS_IN_BLOCK // 8:
-            return np.concatenate([self._chunk(chunk) for chunk in chunks])
+        if self.cells < CELLS_WORTH_THREADS:
+            return np.concatenate([self._chunk(chunk) for chunk in _split(coordinates, POINTS_IN_BLOCK)])
+        size = min(POINTS_IN_BLOCK, -(-coordinates.shape[1] // threads()))
         with ThreadPoolExecutor(threads()) as pool:
-            return np.concatenate(list(pool.map(self._chunk, chunks)))
+            return np.concatenate(list(pool.map(self._chunk, _split(coordinates, size))))
 
     def __call__(self, coordinates: Array) -> Array:
         """Log posterior density, shape (points,)."""
@@ -74,3 +85,7 @@ class Target[P: tuple["Array", ...]]:
             for history, counts in self._blocks:
                 total += counts @ self.model.log_likelihood(theta, history, NUMPY)
         return np.where(np.isfinite(total), total, -np.inf)
+
+
+def _split(coordinates: Array, size: int) -> list[Array]:
+    return [coordinates[:, i : i + size] for i in range(0, coordinates.shape[1], size)]

@@ -1,0 +1,292 @@
+"""Markdown from what the benchmarks measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["render"]
+
+PARAMETERS: Final = ("r", "alpha", "a", "b")
+
+type Measured = Mapping[str, Mapping[str, Any]]
+
+
+class _Failed(Exception):  # noqa: N818 - the name of what happened, caught a few lines below
+    """A measurement that a section needs is missing."""
+
+
+def render(results: Mapping[str, Any]) -> str:
+    """Results as a page."""
+    measured: Measured = results["measured"]
+    parts = [_head(results)]
+    for title, section in _SECTIONS.items():
+        try:
+            parts.append(f"## {title}\n\n{section(measured)}")
+        except _Failed as failed:
+            parts.append(f"## {title}\n\nNot measured: {failed}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(results: Mapping[str, Any]) -> str:
+    machine, measured = results["machine"], results["measured"]
+    versions = []
+    for who, name in (
+        ("kundenwert", "posterior_kundenwert"),
+        ("PyMC-Marketing", "posterior_pymc_marketing"),
+        ("lifetimes", "mode_lifetimes"),
+    ):
+        found = measured.get(name, {}).get("versions", {})
+        versions.append(f"| {who}'s environment | {', '.join(f'{k} {v}' for k, v in found.items()) or 'not run'} |")
+    command = "benchmarks/run.py --quick" if results["quick"] else "make bench"
+    lines = [
+        "# Results",
+        "",
+        f"Written by `{command}` in one run; [README.md](README.md) says what is measured and how.",
+        "",
+        _table(
+            ["", ""],
+            [
+                ["run", f"{machine['date']}, {results['minutes']:.0f} minutes"],
+                ["processor", f"{machine['processor']}, {machine['processors']} logical processors used"],
+                ["memory", f"{machine['memory']:.0f} GB"],
+                ["system", machine["system"]],
+                ["load average at the start", f"{machine['load']:.2f}"],
+                ["commit", machine["commit"]],
+            ],
+        ),
+        *versions,
+    ]
+    return "\n".join(lines)
+
+
+def _posterior(measured: Measured) -> str:
+    ours, theirs = _get(measured, "posterior_kundenwert"), _get(measured, "posterior_pymc_marketing")
+    _same_data(ours, theirs)
+    kept = min(ours["ess"], ours["draws"])
+    rows = [
+        ["time", _seconds(ours["seconds"]), _seconds(theirs["seconds"])],
+        ["time of the first fit in a process", _seconds(ours["first"]), _seconds(theirs["first"])],
+        ["effective sample size, worst parameter", f"{ours['ess']:,.0f}", f"{theirs['ess']:,.0f}"],
+        ["draws kept", f"{ours['draws']:,}", f"{theirs['draws']:,}"],
+        ["Pareto k, r-hat", f"k {ours['pareto_k']:.2f}", f"r-hat {theirs['r_hat']:.3f}"],
+    ]
+    for name in PARAMETERS:
+        cells = [f"{one['mean'][name]:.4f} ± {one['sd'][name]:.4f}" for one in (ours, theirs)]
+        rows.append([f"posterior of {name}: mean ± sd", *cells])
+    about = (
+        f"BG/NBD, {ours['customers']:,} customers of CDNOW ({ours['cells']:,} distinct histories), each package with its "
+        "own default priors. PyMC-Marketing's time holds building and compiling its model."
+    )
+    faster, first = theirs["seconds"] / ours["seconds"], theirs["first"] / ours["first"]
+    return "\n\n".join(
+        [
+            about,
+            _table(["", "kundenwert", "PyMC-Marketing"], rows),
+            _targets(
+                [
+                    ("times as fast", f"{faster:.0f}", "200 or more", faster >= 200),
+                    ("the same, first fit in a process, imports included", f"{first:.0f}", "–", None),
+                    (
+                        "effective sample size, ours at most the draws kept",
+                        f"{kept:,.0f} against {theirs['ess']:,.0f}",
+                        "equal or better",
+                        kept >= theirs["ess"],
+                    ),
+                ]
+            ),
+        ]
+    )
+
+
+def _mode(measured: Measured) -> str:
+    ours, theirs = _get(measured, "mode_kundenwert"), _get(measured, "mode_lifetimes")
+    _same_data(ours, theirs)
+    mine, yours = ours["estimates"], theirs["estimates"]
+    faster = theirs["seconds"] / ours["seconds"]
+    apart = max(abs(mine[name] / yours[name] - 1) for name in PARAMETERS)
+    rows = [
+        ["time", f"{ours['seconds'] * 1000:.0f} ms", f"{theirs['seconds'] * 1000:.0f} ms"],
+        ["time of the first fit in a process", f"{ours['first'] * 1000:.0f} ms", f"{theirs['first'] * 1000:.0f} ms"],
+        *([name, f"{mine[name]:.6f}", f"{yours[name]:.6f}"] for name in PARAMETERS),
+    ]
+    return "\n\n".join(
+        [
+            "Flat priors and `MAP()` against `BetaGeoFitter().fit`, on the same customers.",
+            _table(["", "kundenwert", "lifetimes"], rows),
+            _targets(
+                [
+                    ("times as fast", f"{faster:.1f}", "5 or more", faster >= 5),
+                    ("largest relative difference of the estimates", f"{apart:.1e}", "–", None),
+                ]
+            ),
+        ]
+    )
+
+
+def _purchases(measured: Measured) -> str:
+    ours, theirs = _get(measured, "purchases_kundenwert"), _get(measured, "purchases_pymc_marketing")
+    faster = theirs["seconds"] / ours["seconds"]
+    memory = ours["peak_of_the_table"] / theirs["peak_gigabytes"]
+    rows = [
+        ["time", _seconds(ours["seconds"]), _seconds(theirs["seconds"])],
+        ["peak memory of the process", _gigabytes(ours["peak_of_the_table"]), _gigabytes(theirs["peak_gigabytes"])],
+        ["sum over the customers", f"{ours['total']:,.0f}", f"{theirs['total']:,.0f}"],
+        ["customers without a number", "0", f"{theirs['missing']:,}"],
+    ]
+    checks = [
+        ("times as fast", f"{faster:.0f}", "25 or more", faster >= 25),
+        ("part of the peak memory", f"{memory:.3f}", "0.1 or less", memory <= 0.1),
+    ]
+    if "difference_mean" in ours:
+        parts = ", ".join(f"{part} {ours[f'difference_{part}']:.0e}" for part in ("mean", "lower", "upper"))
+        name = "largest relative difference of a customer's numbers, from the same draws"
+        checks.append((name, parts, "–", None))
+    about = (
+        f"Posterior mean and 90 % interval for {ours['customers']:,} customers, 39 weeks ahead, from {ours['draws']:,} draws "
+        f"({theirs['draws']:,} of PyMC-Marketing)."
+    )
+    return "\n\n".join(
+        [
+            about,
+            _table(["", "kundenwert", "PyMC-Marketing"], rows),
+            _targets(checks),
+        ]
+    )
+
+
+def _million(measured: Measured) -> str:
+    about = (
+        "Simulated from BG/NBD and gamma-gamma with CDNOW's estimates; one process from the log to the table. The table "
+        "is `score` over three years: P(alive), expected purchases, return probability, expected spend and net present "
+        "value, each with its interval."
+    )
+    parts = [about]
+    for population, most_fit, most_table in (("12 weeks", 8, 60), ("3 years", 30, 120)):
+        one = _get(measured, _growth_names(measured, population)[-1])
+        fit = one["fit"] + one["fit_spend"]
+        peak = one["peak_of_the_table"]
+        size = f"{one['rows']:,} purchases, {one['cells']:,} distinct histories"
+        parts += [
+            f"**{one['customers']:,} customers acquired over {population}**: {size}.",
+            _targets(
+                [
+                    ("`summarize`", _seconds(one["summarize"]), "–", None),
+                    (
+                        "fits of BG/NBD and gamma-gamma",
+                        f"{one['fit']:.1f} s and {one['fit_spend']:.1f} s",
+                        f"{most_fit} s or less, both",
+                        fit <= most_fit,
+                    ),
+                    (
+                        f"table, {one['draws']:,} draws",
+                        _seconds(one["score"]),
+                        f"{most_table} s or less",
+                        one["score"] <= most_table,
+                    ),
+                    ("net present value for life", _seconds(one["lifetime"]), "–", None),
+                    ("peak memory of the process", _gigabytes(peak), "3 GB or less", peak <= 3),
+                    (
+                        "effective sample sizes, Pareto k",
+                        f"{one['ess']:,.0f} and {one['ess_spend']:,.0f}, k {one['pareto_k']:.2f}",
+                        "–",
+                        None,
+                    ),
+                ]
+            ),
+        ]
+    return "\n\n".join(parts)
+
+
+def _growth(measured: Measured) -> str:
+    rows = []
+    for population in ("12 weeks", "3 years"):
+        for name in _growth_names(measured, population):
+            one = _get(measured, name)
+            times = [f"{one[part]:.2f}" for part in ("summarize", "fit", "fit_spend", "score", "lifetime")]
+            sizes = [f"{one['customers']:,}", f"{one['cells']:,}"]
+            per_cell = f"{one['fit'] / one['cells'] * 1e6:.0f}"
+            rows.append([population, *sizes, *times, per_cell, f"{one['peak_gigabytes']:.2f}"])
+    if not rows:
+        raise _Failed("no population was run")
+    head = ["acquired over", "customers", "distinct histories", "summarize", "fit BG/NBD", "fit gamma-gamma", "table"]
+    head += ["value for life", "fit, µs per history", "peak GB"]
+    note = (
+        "Seconds. The table depends on distinct histories and on how many nodes the interpolation over (x, T) needs; "
+        "the fit on distinct histories and on the number of points a round, which falls at 20,000 and at 60,000 of them."
+    )
+    return f"{note}\n\n{_table(head, rows)}"
+
+
+def _cold_start(measured: Measured) -> str:
+    imported, quickstart = _get(measured, "import"), _get(measured, "quickstart")
+    packages = ", ".join(imported["third_party"]) or "none"
+    return _targets(
+        [
+            (
+                "`import kundenwert`",
+                f"{imported['seconds'] * 1000:.0f} ms",
+                "200 ms or less",
+                imported["seconds"] <= 0.2,
+            ),
+            ("third-party packages it loads", packages, "none", packages == "none"),
+            (
+                "quickstart without its plot, whole process",
+                f"{quickstart['seconds']:.1f} s (the first time {quickstart['first']:.1f} s)",
+                "5 s or less",
+                quickstart["seconds"] <= 5,
+            ),
+        ]
+    )
+
+
+_SECTIONS: Final = {
+    "Posterior": _posterior,
+    "Maximum of the likelihood": _mode,
+    "Expected purchases with intervals": _purchases,
+    "A million customers": _million,
+    "Growth": _growth,
+    "Cold start": _cold_start,
+}
+
+
+def _get(measured: Measured, name: str) -> Mapping[str, Any]:
+    one = measured.get(name, {"failed": "not run"})
+    if "failed" in one:
+        raise _Failed(f"`{name}`: {one['failed']}")
+    return one
+
+
+def _growth_names(measured: Measured, population: str) -> list[str]:
+    prefix = f"growth_{population.replace(' ', '_')}_"
+    names = [name for name in measured if name.startswith(prefix) and not name.endswith("_log")]
+    if not names:
+        raise _Failed(f"`{prefix}…`: not run")
+    return names
+
+
+def _same_data(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    if ours["repeats"] != theirs["repeats"]:
+        raise _Failed(f"the packages count different repeat purchases: {ours['repeats']} and {theirs['repeats']}")
+
+
+def _targets(checks: Sequence[tuple[str, str, str, bool | None]]) -> str:
+    rows = [
+        [what, value, goal, "" if met is None else "met" if met else "**not met**"] for what, value, goal, met in checks
+    ]
+    return _table(["", "measured", "target", ""], rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] + ["---" if len(head) == 2 else "---:"] * (len(head) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+
+
+def _gigabytes(gigabytes: float) -> str:
+    return f"{gigabytes:.2f} GB"

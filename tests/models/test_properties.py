@@ -1,0 +1,223 @@
+"""What must hold for every purchase model, population and history."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import gammaln
+
+import kundenwert as kw
+from tests.customers import PURCHASE_MODELS, histories_of, log_likelihood
+
+DAYS_IN = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}
+
+
+def between(low, high):
+    """Positive numbers, evenly spread on the logarithmic scale."""
+    return st.floats(math.log(low), math.log(high)).map(math.exp)
+
+
+@st.composite
+def posteriors(draw, model=None):
+    model = draw(st.sampled_from(PURCHASE_MODELS)) if model is None else model
+    r, alpha, a, b = draw(between(0.05, 20)), draw(between(0.1, 500)), draw(between(0.05, 30)), draw(between(0.02, 200))
+    return kw.fixed(model.Parameters(r=r, alpha=alpha, a=a, b=b, unit="day"))
+
+
+@st.composite
+def histories(draw):
+    size = draw(st.integers(1, 5))
+    x = np.array([draw(st.integers(0, 300)) for _ in range(size)])
+    T = np.array([draw(st.floats(1, 2000)) for _ in range(size)])
+    recency = np.array([draw(st.floats(0.01, 1)) for _ in range(size)])
+    return histories_of(x, np.where(x > 0, recency * T, 0.0), T)
+
+
+horizons = between(0.04, 36525).map(kw.days)
+about = settings(deadline=None, max_examples=40)
+
+
+def mean(table):
+    return table["mean"].to_numpy()
+
+
+@about
+@given(posteriors(), histories(), horizons, horizons)
+def test_probabilities_are_probabilities(posterior, h, near, far):
+    near, far = sorted((near, far))
+    now, later, latest = mean(posterior.p_alive(h)), *(mean(posterior.p_alive(h, ahead=d)) for d in (near, far))
+    soon, late = (mean(posterior.return_probability(h, horizon=d)) for d in (near, far))
+    slack = 1e-12
+    assert (latest >= 0).all()
+    assert (later >= latest * (1 - slack)).all()
+    assert (now >= later * (1 - slack)).all()
+    assert (now <= 1).all()
+    assert (soon >= 0).all()
+    assert (soon <= late).all()
+    assert (late <= now).all()  # only those who are alive can return
+    distribution = posterior.purchase_distribution(h, horizon=far, up_to=4).to_numpy()
+    assert (distribution >= 0).all()
+    assert (distribution <= 1 + slack).all()
+    np.testing.assert_allclose(distribution.sum(axis=1), 1, rtol=slack)
+
+
+@about
+@given(posteriors(), histories(), horizons)
+def test_nothing_happens_in_no_time(posterior, h, start):
+    none = kw.days(0)
+    assert (mean(posterior.expected_purchases(h, horizon=none)) == 0).all()
+    assert (mean(posterior.expected_purchases(h, horizon=none, start=start)) == 0).all()
+    assert (mean(posterior.return_probability(h, horizon=none)) == 0).all()
+    assert (mean(posterior.discounted_purchases(h, annual_discount_rate=0.1, horizon=none)) == 0).all()
+    assert (mean(posterior.p_alive(h, ahead=none)) == mean(posterior.p_alive(h))).all()
+    distribution = posterior.purchase_distribution(h, horizon=none, up_to=2).to_numpy()
+    np.testing.assert_allclose(distribution, np.tile([1.0, 0, 0, 0], (len(h), 1)), atol=1e-15)
+
+
+@about
+@given(posteriors(), histories(), horizons, horizons, horizons)
+def test_purchases_of_adjoining_periods_add_up(posterior, h, start, first, second):
+    def purchases(begin, end):
+        length = kw.days(end.in_days - begin.in_days)
+        return mean(posterior.expected_purchases(h, start=begin, horizon=length))
+
+    middle = kw.days(start.in_days + first.in_days)
+    end = kw.days(middle.in_days + second.in_days)
+    one, other, both = purchases(start, middle), purchases(middle, end), purchases(start, end)
+    assert (one >= 0).all()
+    assert (other >= 0).all()
+    np.testing.assert_allclose(one + other, both, rtol=1e-8)
+    np.testing.assert_allclose(mean(posterior.expected_purchases(h, horizon=start)) + both, purchases(kw.days(0), end))
+
+
+@about
+@given(posteriors(), histories(), st.floats(0.001, 0.5))
+def test_the_distribution_has_the_expected_mean(posterior, h, share):
+    # no longer than half of the time observed so far, so that 200 purchases are next to impossible
+    horizon = kw.days(share * float(posterior.theta.alpha[0] + h.T.min()))
+    h = h.take(h.frequency <= 30)
+    if len(h) == 0:
+        return
+    distribution = posterior.purchase_distribution(h, horizon=horizon, up_to=200)
+    assert (distribution["more"] < 1e-10).all()
+    average = distribution.drop(columns="more").to_numpy() @ np.arange(201)
+    np.testing.assert_allclose(average, mean(posterior.expected_purchases(h, horizon=horizon)), rtol=1e-8)
+
+
+@about
+@given(posteriors(), histories(), horizons)
+def test_a_return_is_at_least_one_purchase(posterior, h, horizon):
+    none = posterior.purchase_distribution(h, horizon=horizon, up_to=0)
+    returns = mean(posterior.return_probability(h, horizon=horizon))
+    np.testing.assert_allclose(none[0], 1 - returns, atol=1e-14)
+    np.testing.assert_allclose(none["more"], returns, atol=1e-14)
+
+
+@about
+@given(posteriors(), histories(), between(0.001, 5), horizons)
+def test_discounting_approaches_the_lifetime_value(posterior, h, rate, horizon):
+    def discounted(length, rate=rate):
+        return mean(posterior.discounted_purchases(h, annual_discount_rate=rate, horizon=length))
+
+    forever, finite = discounted(kw.LIFETIME), discounted(horizon)
+    undiscounted = mean(posterior.expected_purchases(h, horizon=horizon))
+    assert (finite <= forever * (1 + 1e-9)).all()
+    assert (finite <= undiscounted * (1 + 1e-9)).all()
+    delta = math.log1p(rate) / 365.25
+    np.testing.assert_allclose(discounted(kw.days(40 / delta)), forever, rtol=1e-9)
+    # what comes after the horizon cannot be worth more than purchases at the rate of today
+    n, A = posterior.theta.r + h.frequency, posterior.theta.alpha + h.T
+    rest = mean(posterior.p_alive(h)) * n / (A * delta) * math.exp(-delta * horizon.in_days)
+    assert (forever - finite <= rest * (1 + 1e-9)).all()
+    np.testing.assert_allclose(discounted(horizon, 0.0), undiscounted, rtol=1e-12)
+
+
+@about
+@given(posteriors(), histories(), horizons)
+def test_discounting_vanishes_smoothly(posterior, h, horizon):
+    rate = math.expm1(1e-11 * 365.25 / horizon.in_days)
+    discounted = mean(posterior.discounted_purchases(h, annual_discount_rate=rate, horizon=horizon))
+    np.testing.assert_allclose(discounted, mean(posterior.expected_purchases(h, horizon=horizon)), rtol=1e-9)
+
+
+@about
+@given(posteriors(), histories(), horizons, st.sampled_from(sorted(DAYS_IN)))
+def test_the_unit_makes_no_difference(posterior, h, horizon, unit):
+    days = DAYS_IN[unit]
+    r, alpha, a, b = (float(value[0]) for value in posterior.theta)
+    same = kw.fixed(type(posterior.model).Parameters(r=r, alpha=alpha / days, a=a, b=b, unit=unit))
+    other = histories_of(h.frequency, h.recency / days, h.T / days, unit=unit)
+    for left, right in [(posterior, other), (same, h), (same, other)]:
+        for ask in (
+            lambda p, h: p.p_alive(h),
+            lambda p, h: p.p_alive(h, ahead=horizon),
+            lambda p, h: p.expected_purchases(h, horizon=horizon, start=kw.weeks(3)),
+            lambda p, h: p.return_probability(h, horizon=horizon),
+            lambda p, h: p.discounted_purchases(h, annual_discount_rate=0.1, horizon=kw.LIFETIME),
+        ):
+            np.testing.assert_allclose(ask(left, right), ask(posterior, h), rtol=1e-9)
+
+
+@about
+@given(posteriors(), histories(), horizons, st.randoms())
+def test_the_order_of_rows_makes_no_difference(posterior, h, horizon, random):
+    order = random.sample(range(len(h)), len(h))
+    table, shuffled = (posterior.expected_purchases(part, horizon=horizon) for part in (h, h.take(order)))
+    assert shuffled.index.tolist() == order
+    np.testing.assert_allclose(shuffled, table.iloc[order], rtol=1e-14)
+
+
+@about
+@given(posteriors(), horizons)
+def test_a_new_customer_is_one_with_an_empty_history(posterior, horizon):
+    new = posterior.expected_purchases_new_customer(horizon=horizon)
+    empty = posterior.expected_purchases(histories_of(0, 0, 0), horizon=horizon).iloc[0]
+    assert (new.mean, new.lower, new.upper) == (empty["mean"], empty["lower"], empty["upper"])
+
+
+@about
+@given(posteriors(kw.BGNBD), histories())
+def test_no_one_time_buyer_has_left_under_bg_nbd(posterior, h):
+    p_alive = mean(posterior.p_alive(h))
+    assert (p_alive[h.frequency == 0] == 1).all()
+    assert (p_alive[h.frequency > 0] < 1).all()
+
+
+# how predictions hang together with the likelihood
+
+
+@about
+@given(posteriors(), histories(), between(0.04, 3652))
+def test_silence_is_as_likely_as_the_likelihood_says(posterior, h, days):
+    """L(x, t_x, T + h)/L(x, t_x, T) is the probability of no purchase in between."""
+    later = histories_of(h.frequency, h.recency, h.T + days)
+    silence = np.exp(log_likelihood(posterior, later) - log_likelihood(posterior, h))
+    returns = mean(posterior.return_probability(h, horizon=kw.days(days)))
+    np.testing.assert_allclose(1 - returns, silence, rtol=1e-8, atol=1e-12)
+
+
+@about
+@given(posteriors(), histories(), between(0.04, 3652))
+def test_silence_moves_p_alive_by_bayes_rule(posterior, h, days):
+    later = histories_of(h.frequency, h.recency, h.T + days)
+    returns = mean(posterior.return_probability(h, horizon=kw.days(days)))
+    now, then = mean(posterior.p_alive(h)), mean(posterior.p_alive(later))
+    np.testing.assert_allclose(then * (1 - returns), now - returns, atol=1e-12)
+
+
+@pytest.mark.parametrize("model", PURCHASE_MODELS)
+@pytest.mark.parametrize("T", [3.0, 40.0])
+def test_the_likelihood_is_a_density_of_frequency_and_recency(model, T):
+    """t^(x-1)/(x-1)! L(x, t, T), integrated over t, is P(x): 1 in all, and what is predicted for a new customer."""
+    posterior = kw.fixed(model.Parameters(r=0.9, alpha=7.0, a=0.8, b=2.4, unit="day"))
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    t = 0.5 * T * (nodes + 1)
+    p = [math.exp(log_likelihood(posterior, histories_of(0, 0, T))[0])]
+    for x in range(1, 151):
+        density = np.exp(log_likelihood(posterior, histories_of(x, t, T)) + (x - 1) * np.log(t) - gammaln(x))
+        p.append(0.5 * T * weights @ density)
+    assert sum(p) == pytest.approx(1, abs=1e-10)
+    predicted = posterior.purchase_distribution(histories_of(0, 0, 0), horizon=kw.days(T), up_to=150)
+    np.testing.assert_allclose(predicted.iloc[0, :-1], p, rtol=1e-9)
