@@ -18,9 +18,10 @@ from kundenwert.inference.diagnostics import Diagnostics
 from kundenwert.inference.importance import importance_points, resample
 from kundenwert.inference.methods import MAP, NUTS, ImportanceSampling, Method
 from kundenwert.inference.mode import find_mode
-from kundenwert.inference.target import Target, threads
+from kundenwert.inference.target import Target
 from kundenwert.models._base import FixedParameters, Model, PurchaseModel, SpendModel, check_model
 from kundenwert.models._functions import Array
+from kundenwert.parallel import threads
 from kundenwert.posterior.base import Provenance
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior

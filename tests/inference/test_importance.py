@@ -1,16 +1,14 @@
 """Importance sampling: smoothed weights, resampling, refits, and known targets."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
-from scipy import stats
 
 import kundenwert as kw
 from kundenwert.inference.importance import WeightedPoints, importance_points, resample, smoothed
+from kundenwert.inference.importance import _points as points_of_a_round
 from kundenwert.inference.target import Target
-from kundenwert.models._base import Quantity
 from tests import cdnow
+from tests.inference.densities import Banana
 
 
 @pytest.mark.parametrize("k", [0.2, 0.5, 0.8, 1.2])
@@ -90,26 +88,6 @@ def test_draws_are_in_random_order(weighted):
     assert np.abs([*neighbours, *with_position]).max() < 4 / np.sqrt(4000)
 
 
-@dataclass
-class Known:
-    """A density in the plane, for importance_points: a normal one, bent to a banana and broken into two modes."""
-
-    gap: float = 0.0
-    bend: float = 0.0
-    dimension: int = 2
-    customers: int = 1
-    cells: int = 1
-    quantities: tuple[Quantity, ...] = (
-        Quantity("first", kw.LogNormal(0, 1), 1.0),
-        Quantity("second", kw.LogNormal(0, 1), 1.0),
-    )
-
-    def __call__(self, points):
-        x, y = points
-        along = np.logaddexp(stats.norm.logpdf(x, -self.gap), stats.norm.logpdf(x, self.gap))
-        return along + stats.norm.logpdf(y, self.bend * x**2, 0.5)
-
-
 def mean_and_sd(weighted):
     mean = weighted.points @ weighted.weights
     return mean, np.sqrt(weighted.points**2 @ weighted.weights - mean**2)
@@ -117,20 +95,19 @@ def mean_and_sd(weighted):
 
 @pytest.mark.parametrize("gap, bend", [(0, 0), (0, 0.5), (2, 0), (1, 0.25)])
 def test_known_densities_have_their_moments(gap, bend):
-    weighted = importance_points(Known(gap, bend), kw.ImportanceSampling(points=8192), np.random.default_rng(7))
+    banana = Banana(gap=gap, bend=bend)
+    weighted = importance_points(banana.target(), kw.ImportanceSampling(), np.random.default_rng(7))
     mean, sd = mean_and_sd(weighted)
-    # x² has mean 1 + gap² and variance 2 + 4 gap²
-    variance = np.array([1 + gap**2, 0.25 + bend**2 * (2 + 4 * gap**2)])
     assert weighted.pareto_k < 0.7
-    assert (np.abs(mean - [0, bend * (1 + gap**2)]) < 4 * np.sqrt(variance / weighted.ess)).all()
-    np.testing.assert_allclose(sd, np.sqrt(variance), rtol=0.1)
+    assert (np.abs(mean - banana.mean) < 4 * np.sqrt(banana.variance / weighted.ess)).all()
+    np.testing.assert_allclose(sd, np.sqrt(banana.variance), rtol=0.1)
 
 
 @pytest.mark.parametrize("gap, bend", [(0, 0.5), (2, 0)])
 def test_refits_help(gap, bend):
+    target = Banana(gap=gap, bend=bend).target()
     few, many = (
-        importance_points(Known(gap, bend), kw.ImportanceSampling(refits=refits), np.random.default_rng(8))
-        for refits in (0, 4)
+        importance_points(target, kw.ImportanceSampling(refits=refits), np.random.default_rng(8)) for refits in (0, 4)
     )
     assert few.rounds == 1
     assert many.rounds > 1
@@ -146,9 +123,8 @@ def test_a_good_first_round_is_the_last():
     "cells, draws, points", [(20_000, 2000, 8192), (20_001, 2000, 4096), (60_001, 2000, 2048), (60_001, 5000, 8192)]
 )
 def test_fewer_points_for_more_cells_but_never_fewer_than_the_draws(cells, draws, points):
-    target = Known(cells=cells)
-    method = kw.ImportanceSampling(draws=draws, refits=0)
-    assert importance_points(target, method, np.random.default_rng(0)).weights.size == points
+    assert points_of_a_round(kw.ImportanceSampling(draws=draws), cells) == points
+    assert points_of_a_round(kw.ImportanceSampling(draws=draws, points=4096), cells) == 4096
 
 
 def all_lost():

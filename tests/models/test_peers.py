@@ -84,23 +84,23 @@ def test_a_month_is_not_thirty_days():
     assert (month["mean"] > thirty["mean"]).all()
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda h, _: kw.fit(kw.BGNBD(), h, fit_method="map"),  # type: ignore[call-overload]
-        lambda h, _: kw.fit(kw.BGNBD(), h, kw.MAP()),  # type: ignore[call-overload]
-        lambda _h, _: kw.BGNBD(r=kw.LogNormal(0, 1)),  # type: ignore[call-arg]
-        lambda _h, _: kw.BGNBD(kw.LogNormal(0, 1)),  # type: ignore[misc]
-        lambda _h, _: kw.MBGNBD.Parameters(**DAILY, units="day"),
-        lambda _h, _: kw.MBGNBD.Parameters(**DAILY),
-        lambda _h, _: kw.GammaGamma(v=kw.LogNormal(0, 1)),  # type: ignore[call-arg]
-        lambda h, p: p.p_alive(h, future_t=kw.weeks(1)),
-        lambda h, p: p.expected_purchases(h, kw.weeks(1)),
-        lambda h, p: p.expected_purchases(h, t=kw.weeks(1)),
-        lambda h, p: p.expected_purchases(h),
-        lambda h, p: p.purchase_distribution(h, horizon=kw.weeks(1), n_purchases=3),
-    ],
-)
+UNKNOWN = {
+    "fit_method": lambda h, _: kw.fit(kw.BGNBD(), h, fit_method="map"),  # type: ignore[call-overload]
+    "positional method": lambda h, _: kw.fit(kw.BGNBD(), h, kw.MAP()),  # type: ignore[call-overload]
+    "parameter for prior": lambda _h, _: kw.BGNBD(r=kw.LogNormal(0, 1)),  # type: ignore[call-arg]
+    "positional prior": lambda _h, _: kw.BGNBD(kw.LogNormal(0, 1)),  # type: ignore[misc]
+    "units": lambda _h, _: kw.MBGNBD.Parameters(**DAILY, units="day"),
+    "no unit": lambda _h, _: kw.MBGNBD.Parameters(**DAILY),
+    "v": lambda _h, _: kw.GammaGamma(v=kw.LogNormal(0, 1)),  # type: ignore[call-arg]
+    "future_t": lambda h, p: p.p_alive(h, future_t=kw.weeks(1)),
+    "positional horizon": lambda h, p: p.expected_purchases(h, kw.weeks(1)),
+    "t": lambda h, p: p.expected_purchases(h, t=kw.weeks(1)),
+    "no horizon": lambda h, p: p.expected_purchases(h),
+    "n_purchases": lambda h, p: p.purchase_distribution(h, horizon=kw.weeks(1), n_purchases=3),
+}
+
+
+@pytest.mark.parametrize("call", UNKNOWN.values(), ids=UNKNOWN.keys())
 def test_an_unknown_keyword_is_an_error(call):
     with pytest.raises(TypeError, match="argument"):
         call(histories_of([0, 1], [0, 5], 38), kw.fixed(kw.BGNBD.Parameters(**DAILY, unit="day")))

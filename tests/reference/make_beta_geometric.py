@@ -54,6 +54,11 @@ def annual_rate(customer: Customer, discounting: float) -> float:
     return float(mp.expm1(mp.mpf(discounting) / (customer.alpha + customer.T) * DAYS_PER_YEAR))
 
 
+def power_average(n: mp.mpf, a: mp.mpf, c: mp.mpf, v: mp.mpf) -> mp.mpf:
+    """2F1(n, a; c; -v), which is E[(1 + p v)^-n], p ~ Beta(a, c - a), in Pfaff's form: its series does not cancel."""
+    return (1 + v) ** -a * mp.hyp2f1(a, c - n, c, v / (1 + v))
+
+
 class Truth:
     """Expectations of one customer at the working precision of mpmath."""
 
@@ -75,7 +80,7 @@ class Truth:
 
     def alive_ahead(self, ahead: float) -> mp.mpf:
         """E[(1 + p u/A)^-n] = 2F1(n, a; c; -u/A)."""
-        return self.p_alive() * mp.hyp2f1(self.n, self.a, self.c, -ahead / self.A)
+        return self.p_alive() * power_average(self.n, self.a, self.c, ahead / self.A)
 
     def purchases(self, start: float, horizon: float) -> mp.mpf:
         """Fader, Hardie & Lee (2005), eq. (10), as a difference."""
@@ -86,7 +91,7 @@ class Truth:
         with mp.workdps(3 * digits):  # a step aside of a = 1 and a + b = 1, where the form is 0/0
             a = self.a + mp.mpf(10) ** -digits
             c = a + self.b_alive
-            return (c - 1) / (a - 1) * (1 - mp.hyp2f1(self.n, a - 1, c - 1, -t / self.A))
+            return (c - 1) / (a - 1) * (1 - power_average(self.n, a - 1, c - 1, t / self.A))
 
     def returns(self, horizon: float) -> mp.mpf:
         """1 - P(next purchase later than the horizon)."""
@@ -113,7 +118,7 @@ class Truth:
 
         def integrand(y: mp.mpf) -> mp.mpf:
             v = mp.expm1(y)
-            return mp.exp(y - delta * self.A * v) * mp.hyp2f1(self.n + 1, self.a, self.c, -v)
+            return mp.exp(y - delta * self.A * v) * power_average(self.n + 1, self.a, self.c, v)
 
         pieces = mp.linspace(0, end, max(2, int(end) + 2))
         return self.p_alive() * self.n * mp.quad(integrand, pieces, method="gauss-legendre")
@@ -172,6 +177,7 @@ def main() -> None:
         writer.writeheader()
         for line in pool.imap(row, CUSTOMERS):
             writer.writerow(line)
+            file.flush()
 
 
 if __name__ == "__main__":

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
 from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.parallel import in_parallel, threads
 
 if TYPE_CHECKING:
     from kundenwert.histories import Cells
     from kundenwert.models._base import Model
     from kundenwert.models._functions import Array
 
-__all__ = ["Target", "threads"]
+__all__ = ["Target"]
 
 CELLS_IN_BLOCK: Final = 1024
 POINTS_IN_BLOCK: Final = 64
 CELLS_WORTH_THREADS: Final = 128
-
-
-def threads() -> int:
-    """How many threads to use: the processors this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @final
@@ -71,8 +63,7 @@ class Target[P: tuple["Array", ...]]:
         if self.cells < CELLS_WORTH_THREADS:
             return np.concatenate([self._chunk(chunk) for chunk in _split(coordinates, POINTS_IN_BLOCK)])
         size = min(POINTS_IN_BLOCK, -(-coordinates.shape[1] // threads()))
-        with ThreadPoolExecutor(threads()) as pool:
-            return np.concatenate(list(pool.map(self._chunk, _split(coordinates, size))))
+        return np.concatenate(in_parallel(self._chunk, _split(coordinates, size)))
 
     def __call__(self, coordinates: Array) -> Array:
         """Log posterior density, shape (points,)."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
@@ -117,7 +118,7 @@ class BetaMixture:
             return np.zeros(self.n.shape)
         p, weight = self._nodes(reach)
         length = np.log1p(reach)  # the integral runs over y = log(1 + u/A), from 0 to here
-        points, point_weights = np.polynomial.legendre.leggauss(self._time_nodes(rate, horizon, length))
+        points, point_weights = _gauss_legendre(self._time_nodes(rate, horizon, length))
         shape = (self.n + 1)[..., None]
         total = np.zeros(self.n.shape)
         for point, point_weight in zip(points, point_weights, strict=True):
@@ -152,6 +153,13 @@ class BetaMixture:
         weight[..., 0] *= 1 + _geometric_tail(a * step)
         weight[..., -1] *= 1 + _geometric_tail(b * step)
         return np.exp(log_p), weight * step[..., None]
+
+
+@cache
+def _gauss_legendre(count: int) -> tuple[Array, Array]:
+    """Nodes and weights on [-1, 1]."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return nodes, weights
 
 
 def _mean(values: Array, weight: Array) -> Array:

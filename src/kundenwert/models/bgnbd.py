@@ -124,7 +124,8 @@ class BGNBD(PurchaseModel[BetaGeometric]):
                 - (f.gammaln(b) - f.gammaln(a + b))
             ),
         )
-        return of_x - (r + h["x"]) * f.log(alpha + h["T"]) + f.softplus(self._log_odds_gone(theta, h, f))
+        log_age = h.map("T", lambda T: f.log(alpha + T))
+        return of_x - (r + h["x"]) * log_age + f.softplus(self._log_odds_gone(theta, h, f))
 
     @override
     def p_alive(self, theta: BetaGeometric, h: History, f: Functions) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.errors import SpecificationError
-from kundenwert.inference.target import threads
+from kundenwert.parallel import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,13 +68,7 @@ def check_interval(interval: float) -> float:
 def in_blocks(rows: int, draws: int, work: Callable[[slice], None]) -> None:
     """Call `work` on slices that cover `rows`, in parallel, so that a block of (rows, draws) stays in the cache."""
     size = max(1, NUMBERS_IN_BLOCK // draws)
-    slices = [slice(i, min(i + size, rows)) for i in range(0, rows, size)]
-    if len(slices) == 1:
-        work(slices[0])
-        return
-    with ThreadPoolExecutor(threads()) as pool:
-        for _ in pool.map(work, slices):
-            pass
+    in_parallel(work, [slice(i, min(i + size, rows)) for i in range(0, rows, size)])
 
 
 def summarise(rows: int, draws: int, values: Callable[[slice], Array], interval: float) -> Summary:

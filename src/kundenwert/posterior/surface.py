@@ -9,13 +9,12 @@ geometrically with the number of nodes; it is measured on pairs between the node
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
-from kundenwert.inference.target import threads
+from kundenwert.parallel import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +31,7 @@ EXACT_UP_TO: Final = 8  # frequencies below this are nodes themselves: that is w
 LARGEST_ERROR: Final = 1e-8
 PROBES: Final = 24
 DRAWS_PROBED: Final = 32
-PAIRS_AT_ONCE: Final = 512
+PAIRS_AT_ONCE: Final = 256
 REFINEMENTS: Final = 3
 LARGEST_TABLE: Final = 2**23
 
@@ -194,12 +193,7 @@ def _in_chunks(evaluate: Evaluate, x: Array, T: Array, draws: slice) -> Array:
         shifted = slice(columns.start - draws.start, columns.stop - draws.start)
         result[pairs, shifted] = evaluate(x[pairs], T[pairs], columns)
 
-    if len(chunks) == 1:
-        work(chunks[0])
-        return result
-    with ThreadPoolExecutor(threads()) as pool:
-        for _ in pool.map(work, chunks):
-            pass
+    in_parallel(work, chunks)
     return result
 
 
