@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from measure import arguments, save
+
 import kundenwert as kw
+
+options = arguments(__doc__).parse_args()
 
 log = kw.datasets.cdnow()
 histories = kw.summarize(
@@ -14,3 +18,4 @@ economics = kw.Economics(margin=0.30, annual_discount_rate=0.10)
 table = kw.score(purchases, spend, histories, economics, horizon=kw.years(1))
 assert len(table) == len(histories)
 print(table.head().T)
+save(options.out, ["kundenwert"], {"customers": len(table)})

@@ -39,12 +39,13 @@ def _head(results: Mapping[str, Any]) -> str:
         ("lifetimes", "mode_lifetimes"),
     ):
         found = measured.get(name, {}).get("versions", {})
-        versions.append(f"| {who}'s environment | {', '.join(f'{k} {v}' for k, v in found.items()) or 'not run'} |")
+        versions.append(f"| environment of {who} | {', '.join(f'{k} {v}' for k, v in found.items()) or 'not run'} |")
     command = "benchmarks/run.py --quick" if results["quick"] else "make bench"
     lines = [
         "# Results",
         "",
-        f"Written by `{command}` in one run; [README.md](README.md) says what is measured and how.",
+        f"Written by `{command}` in one run; [README.md](README.md) says what is measured and how."
+        + (" A dry run: its figures say nothing about the targets." if results["quick"] else ""),
         "",
         _table(
             ["", ""],
@@ -77,8 +78,8 @@ def _posterior(measured: Measured) -> str:
         cells = [f"{one['mean'][name]:.4f} ± {one['sd'][name]:.4f}" for one in (ours, theirs)]
         rows.append([f"posterior of {name}: mean ± sd", *cells])
     about = (
-        f"BG/NBD, {ours['customers']:,} customers of CDNOW ({ours['cells']:,} distinct histories), each package with its "
-        "own default priors. PyMC-Marketing's time holds building and compiling its model."
+        f"BG/NBD, {ours['customers']:,} customers of CDNOW ({ours['cells']:,} distinct histories), each package "
+        "with its own default priors. PyMC-Marketing's time holds building and compiling its model."
     )
     faster, first = theirs["seconds"] / ours["seconds"], theirs["first"] / ours["first"]
     return "\n\n".join(
@@ -145,8 +146,8 @@ def _purchases(measured: Measured) -> str:
         name = "largest relative difference of a customer's numbers, from the same draws"
         checks.append((name, parts, "–", None))
     about = (
-        f"Posterior mean and 90 % interval for {ours['customers']:,} customers, 39 weeks ahead, from {ours['draws']:,} draws "
-        f"({theirs['draws']:,} of PyMC-Marketing)."
+        f"Posterior mean and 90 % interval for {ours['customers']:,} customers, 39 weeks ahead, from "
+        f"{ours['draws']:,} draws ({theirs['draws']:,} of PyMC-Marketing)."
     )
     return "\n\n".join(
         [
@@ -159,9 +160,9 @@ def _purchases(measured: Measured) -> str:
 
 def _million(measured: Measured) -> str:
     about = (
-        "Simulated from BG/NBD and gamma-gamma with CDNOW's estimates; one process from the log to the table. The table "
-        "is `score` over three years: P(alive), expected purchases, return probability, expected spend and net present "
-        "value, each with its interval."
+        "Simulated from BG/NBD and gamma-gamma with CDNOW's estimates; one process from the log to the table. The "
+        "table is `score` over three years: P(alive), expected purchases, return probability, expected spend and net "
+        "present value, each with its interval."
     )
     parts = [about]
     for population, most_fit, most_table in (("12 weeks", 8, 60), ("3 years", 30, 120)):
@@ -215,7 +216,7 @@ def _growth(measured: Measured) -> str:
     head += ["value for life", "fit, µs per history", "peak GB"]
     note = (
         "Seconds. The table depends on distinct histories and on how many nodes the interpolation over (x, T) needs; "
-        "the fit on distinct histories and on the number of points a round, which falls at 20,000 and at 60,000 of them."
+        "the fit on distinct histories and on the number of points a round, fewer from 20,000 and from 60,000."
     )
     return f"{note}\n\n{_table(head, rows)}"
 

@@ -159,6 +159,15 @@ class _Task:
     def provenance(self) -> Provenance:
         return Provenance(version=version("kundenwert"), customers=self.target.customers, cells=self.target.cells)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the likelihood leaves out although there were repeat purchases."""
+        silent = (self.cells["x"] > 0) & ~self.model.informative(self.cells)
+        customers = int(self.cells.counts[silent].sum())
+        if customers == 0:
+            return ()
+        return (f"{customers:,} customers whose repeat purchases add up to nothing do not enter the likelihood.",)
+
     def posterior(
         self, values: Sequence[Array], diagnostics: Diagnostics, p_infinite_mean: float | None = None
     ) -> PurchasePosterior[Any] | SpendPosterior[Any]:
@@ -183,6 +192,7 @@ def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior[An
         rounds=weighted.rounds,
         pareto_k=weighted.pareto_k,
         ess=weighted.ess,
+        notes=task.notes,
     )
     p_infinite_mean = None
     if isinstance(task.model, SpendModel):  # from all weighted points: the tail may be too thin for the draws kept
@@ -205,7 +215,7 @@ def _nuts(task: _Task, method: NUTS, *notes: str) -> PurchasePosterior[Any] | Sp
         ess=chains.ess,
         r_hat=chains.r_hat,
         divergences=chains.divergences,
-        notes=notes,
+        notes=(*task.notes, *notes),
     )
     return task.posterior(values, diagnostics)
 
@@ -214,7 +224,9 @@ def _map(task: _Task) -> PurchasePosterior[Any] | SpendPosterior[Any]:
     mode = find_mode(task.target, exact=True)
     values = task.target.parameters(mode.location[:, None])
     note = f"Log density at the mode, priors included: {mode.log_density:.2f}."
-    diagnostics = Diagnostics(method="MAP", draws=1, chains=1, seed=task.seed, seconds=task.seconds, notes=(note,))
+    diagnostics = Diagnostics(
+        method="MAP", draws=1, chains=1, seed=task.seed, seconds=task.seconds, notes=(*task.notes, note)
+    )
     return task.posterior([np.reshape(value, (1, 1)) for value in values], diagnostics)
 
 

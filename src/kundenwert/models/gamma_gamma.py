@@ -37,7 +37,8 @@ class GammaGamma(SpendModel[_Parameters]):
     """Amounts vary around a customer's own mean; the means vary across customers, with a heavy right tail.
 
     Amounts of one customer are Gamma(p, nu), nu ~ Gamma(q, gamma) across customers, independent of how often they
-    buy. Only repeat purchases enter. The population's mean amount, p gamma/(q - 1), exists for q > 1 only.
+    buy. Only repeat purchases enter, of customers whose repeat amounts do not add up to zero. The population's mean
+    amount, p gamma/(q - 1), exists for q > 1 only.
 
     Parameters
     ----------

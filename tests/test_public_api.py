@@ -1,0 +1,142 @@
+"""The public names: what they are, how they load, and that they take no more than they say."""
+
+import ast
+import dataclasses
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kundenwert as kw
+from tests import cdnow
+
+NAMES = [name for name in kw.__all__ if name != "__version__"]
+PUBLIC = {name: getattr(kw, name) for name in NAMES}
+
+
+def callables():
+    """Public functions, classes, and the public methods of the classes and of what they hand out."""
+    for name, value in PUBLIC.items():
+        if inspect.ismodule(value):
+            for inner in value.__all__:
+                thing = getattr(value, inner)
+                if not (inspect.isclass(thing) and issubclass(thing, BaseException | Warning)):
+                    yield f"{name}.{inner}", thing
+        elif callable(value):
+            yield name, value
+    classes = {name: value for name, value in PUBLIC.items() if inspect.isclass(value)}
+    classes |= {"PurchaseDraws": type(cdnow.posterior("BGNBD").draws), "Audit": type(cdnow.histories().audit)}
+    classes |= {"SpendDraws": type(cdnow.posterior("GammaGamma").draws)}
+    for name, value in classes.items():
+        for inner, _ in inspect.getmembers(value):
+            member = inspect.getattr_static(value, inner)
+            if not inner.startswith("_") and isinstance(member, (staticmethod, classmethod)) | inspect.isfunction(member):
+                yield f"{name}.{inner}", getattr(value, inner)
+            elif not inner.startswith("_") and isinstance(member, property):
+                yield f"{name}.{inner}", member
+
+
+CALLABLES = dict(callables())
+
+
+def test_the_three_lists_of_names_are_one():
+    tree = ast.parse(Path(kw.__file__).read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    typed = {}
+    for node in block.body:
+        assert isinstance(node, ast.ImportFrom)
+        assert node.module is not None
+        for alias in node.names:
+            assert alias.asname is None
+            typed[alias.name] = node.module.removeprefix("kundenwert").removeprefix(".")
+    assert typed.keys() == kw._HOME.keys() == set(NAMES)
+    for name, home in kw._HOME.items():
+        assert typed[name].split(".")[0] == home, name
+    assert sorted(kw.__all__) == dir(kw)
+    assert len(set(kw.__all__)) == len(kw.__all__)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_public_name_is_defined_where_it_is_said_to_be(name):
+    home = getattr(PUBLIC[name], "__module__", None)
+    if home is not None:
+        assert home.split(".")[1] == kw._HOME[name]
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no attribute 'ParetoNBDD'"):
+        _ = kw.ParetoNBDD
+    assert not hasattr(kw, "_HOME_")
+
+
+IMPORT = """
+import sys, time
+before = set(sys.modules)
+began = time.perf_counter()
+import kundenwert
+seconds = time.perf_counter() - began
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(seconds, *sorted(new - sys.stdlib_module_names))
+"""
+
+
+def test_importing_loads_no_third_party_package_and_takes_no_time():
+    # the fastest of three: the machine may be busy
+    runs = [
+        subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(3)
+    ]
+    assert all(loaded == ["kundenwert"] for _, *loaded in runs)
+    assert min(float(seconds) for seconds, *_ in runs) < 0.1
+
+
+def test_pymc_is_loaded_by_nuts_only():
+    script = (
+        "import sys, kundenwert as kw; "
+        "h = kw.summarize(kw.datasets.cdnow(), customer='customer_id', time='date', amount='amount'); "
+        "kw.fit(kw.MBGNBD(), h, seed=1).p_alive(h); print('pymc' in sys.modules, 'numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_every_public_object_has_a_docstring(name):
+    text = inspect.getdoc(CALLABLES[name])
+    assert text is not None
+    assert len(text) > 10
+    assert text[0].isupper() or text.startswith("`")
+
+
+@pytest.mark.parametrize("name", [name for name, value in CALLABLES.items() if callable(value)])
+def test_no_public_object_swallows_keywords(name):
+    kinds = {parameter.kind for parameter in inspect.signature(CALLABLES[name]).parameters.values()}
+    assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda h: kw.fit(kw.BGNBD(), h, fit_method="map"),  # type: ignore[call-overload]
+        lambda _: kw.BGNBD(mean_rates=kw.LogNormal(0, 1)),  # type: ignore[call-arg]
+        lambda _: kw.GammaGamma(money_scal=3.0),  # type: ignore[call-arg]
+        lambda _: kw.Economics(margin=0.3, annual_discount_rate=0.1, discount=0.1),  # type: ignore[call-arg]
+        lambda _: kw.Economics(0.3, 0.1),  # type: ignore[misc]
+        lambda h: cdnow.posterior("BGNBD").p_alive(h, intervall=0.5),
+        lambda h: cdnow.posterior("BGNBD").expected_purchases(h, kw.weeks(3)),
+        lambda h: cdnow.posterior("BGNBD").expected_purchases(h, horizont=kw.weeks(3)),
+        lambda _: kw.ImportanceSampling(draw=10),  # type: ignore[call-arg]
+        lambda _: kw.BGNBD.Parameters(r=1.0, alpha=1.0, a=1.0, b=1.0),  # type: ignore[call-arg]
+    ],
+)
+def test_a_typo_is_a_type_error(call):
+    with pytest.raises(TypeError):
+        call(cdnow.histories())
+
+
+@pytest.mark.parametrize("name", [name for name, value in PUBLIC.items() if dataclasses.is_dataclass(value)])
+def test_specifications_and_results_are_frozen(name):
+    kind = PUBLIC[name]
+    assert not inspect.isclass(kind) or kind.__dataclass_params__.frozen
