@@ -64,14 +64,14 @@ def test_it_is_a_value():
         kw.weeks(3).in_days = 1.0  # type: ignore[misc]  # frozen
 
 
-@pytest.mark.parametrize("count", [-1, math.nan, math.inf, True, "3", None])
+@pytest.mark.parametrize("count", [-1, math.nan, math.inf, True, "3", None], ids=repr)
 @pytest.mark.parametrize("make", MAKERS.values())
 def test_what_is_no_length_is_refused(make, count):
     with pytest.raises(SpecificationError):
         make(count)
 
 
-@pytest.mark.parametrize("value", [26, 26.0, "26", None])
+@pytest.mark.parametrize("value", [26, 26.0, "26", None], ids=repr)
 def test_a_bare_number_is_no_duration(value):
     with pytest.raises(DurationError, match=r"horizon takes a Duration.*kundenwert.weeks\(26\)") as refusal:
         check_duration(value, "horizon")

@@ -5,21 +5,28 @@ Purchase rate while active ~ Gamma(r, alpha); probability of dropping out after 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, override
 
 import numpy as np
+from scipy.special import expit
 
 from kundenwert.duration import units_per_year
-from kundenwert.models._base import Purchases, Quantity
+from kundenwert.models._base import FixedParameters, Model, PurchaseModel, Purchases, Quantity, check_positive
+from kundenwert.priors import LogitNormal, LogNormal, Prior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kundenwert.duration import TimeUnit
-    from kundenwert.models._functions import Array
-    from kundenwert.priors import Prior
+    from numpy.typing import NDArray
 
-__all__ = ["BetaGeometric", "parameters_of", "quantities_of", "quantities_with", "simulate"]
+    from kundenwert.duration import TimeUnit
+    from kundenwert.histories import Cells, HistoryColumn
+    from kundenwert.models._functions import Array, Functions, History
+
+__all__ = ["BetaGeometric", "BetaGeometricModel", "BetaGeometricParameters", "simulate"]
 
 
 class BetaGeometric(NamedTuple):
@@ -31,35 +38,83 @@ class BetaGeometric(NamedTuple):
     b: Array
 
 
-def quantities_with(mean_rate: Prior, shape: Prior, mean_dropout: Prior, concentration: Prior) -> tuple[Quantity, ...]:
-    """The four quantities with their priors: r/alpha per year, r, a/(a+b) and a+b."""
-    return (
-        Quantity("mean_rate", mean_rate, 3.0),
-        Quantity("shape", shape, 1.0),
-        Quantity("mean_dropout", mean_dropout, 0.3, is_probability=True),
-        Quantity("concentration", concentration, 3.0),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BetaGeometricParameters[M: Model[Any]](FixedParameters[M]):
+    """Given values of r, alpha, a and b; alpha in `unit`."""
+
+    r: float
+    alpha: float
+    a: float
+    b: float
+    unit: TimeUnit
+
+    def __post_init__(self) -> None:
+        check_positive(self, BetaGeometric._fields)
 
 
-def parameters_of(quantities: Sequence[Array], unit: TimeUnit) -> BetaGeometric:
-    """r, alpha, a, b from the four quantities."""
-    mean_rate, shape, mean_dropout, concentration = quantities
-    return BetaGeometric(
-        r=shape,
-        alpha=shape / (mean_rate / units_per_year(unit)),
-        a=mean_dropout * concentration,
-        b=(1 - mean_dropout) * concentration,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BetaGeometricModel(PurchaseModel[BetaGeometric]):
+    """Priors on the mean purchase rate, its shape, the mean dropout probability and its concentration."""
 
+    mean_rate: Prior = LogNormal(math.log(3), 1.5)
+    shape: Prior = LogNormal(0, 1)
+    mean_dropout: Prior = LogitNormal(-1, 1.2)
+    concentration: Prior = LogNormal(math.log(3), 1)
 
-def quantities_of(theta: BetaGeometric, unit: TimeUnit) -> tuple[Array, ...]:
-    """The four quantities from r, alpha, a, b."""
-    return (
-        theta.r / theta.alpha * units_per_year(unit),
-        theta.r,
-        theta.a / (theta.a + theta.b),
-        theta.a + theta.b,
-    )
+    needs: ClassVar[tuple[HistoryColumn, ...]] = ("x", "t_x", "T")
+    parameter_names: ClassVar[tuple[str, ...]] = BetaGeometric._fields
+
+    def __post_init__(self) -> None:
+        _ = self.quantities  # a prior that does not fit is an error now, not at the fit
+
+    @abstractmethod
+    def log_odds_gone(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
+        """Log-odds of having left by T, which likelihood and P(alive) have in common; shape (cells, draws)."""
+
+    @override
+    def p_alive(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
+        return np.asarray(expit(-self.log_odds_gone(theta, h, f)))
+
+    @property
+    @override
+    def quantities(self) -> tuple[Quantity, ...]:
+        return (
+            Quantity("mean_rate", self.mean_rate, 3.0),
+            Quantity("shape", self.shape, 1.0),
+            Quantity("mean_dropout", self.mean_dropout, 0.3, is_probability=True),
+            Quantity("concentration", self.concentration, 3.0),
+        )
+
+    @override
+    def parameters_of(self, quantities: Sequence[Array], unit: TimeUnit) -> BetaGeometric:
+        mean_rate, shape, mean_dropout, concentration = quantities
+        return BetaGeometric(
+            r=shape,
+            alpha=shape / (mean_rate / units_per_year(unit)),
+            a=mean_dropout * concentration,
+            b=(1 - mean_dropout) * concentration,
+        )
+
+    @override
+    def quantities_of(self, theta: BetaGeometric, unit: TimeUnit) -> tuple[Array, ...]:
+        r, alpha, a, b = theta
+        return (r / alpha * units_per_year(unit), r, a / (a + b), a + b)
+
+    @override
+    def named(self, values: Sequence[Array]) -> BetaGeometric:
+        return BetaGeometric(*values)
+
+    @override
+    def prepared(self, cells: Cells) -> Self:
+        return self
+
+    @override
+    def informative(self, cells: Cells) -> NDArray[np.bool_]:
+        return np.ones(len(cells), dtype=np.bool_)
+
+    @override
+    def time_scale(self, theta: BetaGeometric) -> float:
+        return float(np.min(theta.alpha))
 
 
 def simulate(theta: BetaGeometric, T: Array, rng: np.random.Generator, *, leave_after_first: bool) -> Purchases:

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self, final, override
+from typing import TYPE_CHECKING, final, override
 
-import numpy as np
-from scipy.special import expit
-
-from kundenwert.models._base import FixedParameters, PurchaseModel, Purchases, Quantity, check_positive
 from kundenwert.models._beta_geometric import (
     BetaGeometric,
-    parameters_of,
-    quantities_of,
-    quantities_with,
+    BetaGeometricModel,
+    BetaGeometricParameters,
     simulate,
 )
 from kundenwert.models._beta_mixture import BetaMixture
-from kundenwert.priors import LogitNormal, LogNormal, Prior
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import numpy as np
 
-    from numpy.typing import NDArray
-
-    from kundenwert.duration import TimeUnit
-    from kundenwert.histories import Cells, HistoryColumn
+    from kundenwert.models._base import Purchases
     from kundenwert.models._functions import Array, Functions, History
 
 __all__ = ["BGNBD"]
@@ -34,7 +25,7 @@ __all__ = ["BGNBD"]
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BGNBD(PurchaseModel[BetaGeometric]):
+class BGNBD(BetaGeometricModel):
     """Customers buy at random until, after some *repeat* purchase, they leave for good.
 
     Under this model nobody can leave before the first repeat purchase, so that P(alive) is 1 for every one-time
@@ -56,59 +47,14 @@ class BGNBD(PurchaseModel[BetaGeometric]):
     Source: Fader, Hardie & Lee (2005), Marketing Science 24(2), 275-284.
     """
 
-    mean_rate: Prior = LogNormal(math.log(3), 1.5)
-    shape: Prior = LogNormal(0, 1)
-    mean_dropout: Prior = LogitNormal(-1, 1.2)
-    concentration: Prior = LogNormal(math.log(3), 1)
-
-    needs: ClassVar[tuple[HistoryColumn, ...]] = ("x", "t_x", "T")
-    parameter_names: ClassVar[tuple[str, ...]] = BetaGeometric._fields
-
     @final
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Parameters(FixedParameters["BGNBD"]):
+    class Parameters(BetaGeometricParameters["BGNBD"]):
         """Given values of r, alpha, a and b; alpha in `unit`."""
-
-        r: float
-        alpha: float
-        a: float
-        b: float
-        unit: TimeUnit
-
-        def __post_init__(self) -> None:
-            check_positive(self, BetaGeometric._fields)
 
         @override
         def model(self) -> BGNBD:
             return BGNBD()
-
-    def __post_init__(self) -> None:
-        _ = self.quantities  # a prior that does not fit is an error now, not at the fit
-
-    @property
-    @override
-    def quantities(self) -> tuple[Quantity, ...]:
-        return quantities_with(self.mean_rate, self.shape, self.mean_dropout, self.concentration)
-
-    @override
-    def prepared(self, cells: Cells) -> Self:
-        return self
-
-    @override
-    def informative(self, cells: Cells) -> NDArray[np.bool_]:
-        return np.ones(len(cells), dtype=np.bool_)
-
-    @override
-    def named(self, values: Sequence[Array]) -> BetaGeometric:
-        return BetaGeometric(*values)
-
-    @override
-    def parameters_of(self, quantities: Sequence[Array], unit: TimeUnit) -> BetaGeometric:
-        return parameters_of(quantities, unit)
-
-    @override
-    def quantities_of(self, theta: BetaGeometric, unit: TimeUnit) -> tuple[Array, ...]:
-        return quantities_of(theta, unit)
 
     @override
     def log_likelihood(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
@@ -125,14 +71,11 @@ class BGNBD(PurchaseModel[BetaGeometric]):
             ),
         )
         log_age = h.map("T", lambda T: f.log(alpha + T))
-        return of_x - (r + h["x"]) * log_age + f.softplus(self._log_odds_gone(theta, h, f))
+        return of_x - (r + h["x"]) * log_age + f.softplus(self.log_odds_gone(theta, h, f))
 
     @override
-    def p_alive(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
-        """P(alive at T): 1/(1 + 1[x>0] a/(b+x-1) ((alpha+T)/(alpha+t_x))^(r+x))."""
-        return np.asarray(expit(-self._log_odds_gone(theta, h, f)))
-
-    def _log_odds_gone(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
+    def log_odds_gone(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
+        """P(alive) = 1/(1 + 1[x>0] a/(b+x-1) ((alpha+T)/(alpha+t_x))^(r+x)): nobody leaves before a repeat."""
         r, alpha, a, b = theta
         dropout = h.map("x", lambda x: f.where(x > 0, f.log(a) - f.log(b + f.where(x > 0, x - 1, 0.0)), -math.inf))
         return dropout + (r + h["x"]) * f.log1p((h["T"] - h["t_x"]) / (alpha + h["t_x"]))
@@ -141,10 +84,6 @@ class BGNBD(PurchaseModel[BetaGeometric]):
     def alive(self, theta: BetaGeometric, x: Array, T: Array) -> BetaMixture:
         r, alpha, a, b = theta
         return BetaMixture(n=r + x, A=alpha + T, a=a, b=b + x)
-
-    @override
-    def time_scale(self, theta: BetaGeometric) -> float:
-        return float(np.median(theta.alpha))
 
     @override
     def simulate(self, theta: BetaGeometric, T: Array, rng: np.random.Generator) -> Purchases:

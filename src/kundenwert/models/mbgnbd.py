@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self, final, override
+from typing import TYPE_CHECKING, final, override
 
-import numpy as np
-from scipy.special import expit
-
-from kundenwert.models._base import FixedParameters, PurchaseModel, Purchases, Quantity, check_positive
 from kundenwert.models._beta_geometric import (
     BetaGeometric,
-    parameters_of,
-    quantities_of,
-    quantities_with,
+    BetaGeometricModel,
+    BetaGeometricParameters,
     simulate,
 )
 from kundenwert.models._beta_mixture import BetaMixture
-from kundenwert.priors import LogitNormal, LogNormal, Prior
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import numpy as np
 
-    from numpy.typing import NDArray
-
-    from kundenwert.duration import TimeUnit
-    from kundenwert.histories import Cells, HistoryColumn
+    from kundenwert.models._base import Purchases
     from kundenwert.models._functions import Array, Functions, History
 
 __all__ = ["MBGNBD"]
@@ -34,7 +24,7 @@ __all__ = ["MBGNBD"]
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MBGNBD(PurchaseModel[BetaGeometric]):
+class MBGNBD(BetaGeometricModel):
     """Customers buy at random until, after some purchase, the *first one included*, they leave for good.
 
     The recommended default: one-time buyers may be gone, which BG/NBD rules out.
@@ -55,59 +45,14 @@ class MBGNBD(PurchaseModel[BetaGeometric]):
     Source: Batislam, Denizel & Filiztekin (2007), International Journal of Research in Marketing 24(3), 201-209.
     """
 
-    mean_rate: Prior = LogNormal(math.log(3), 1.5)
-    shape: Prior = LogNormal(0, 1)
-    mean_dropout: Prior = LogitNormal(-1, 1.2)
-    concentration: Prior = LogNormal(math.log(3), 1)
-
-    needs: ClassVar[tuple[HistoryColumn, ...]] = ("x", "t_x", "T")
-    parameter_names: ClassVar[tuple[str, ...]] = BetaGeometric._fields
-
     @final
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Parameters(FixedParameters["MBGNBD"]):
+    class Parameters(BetaGeometricParameters["MBGNBD"]):
         """Given values of r, alpha, a and b; alpha in `unit`."""
-
-        r: float
-        alpha: float
-        a: float
-        b: float
-        unit: TimeUnit
-
-        def __post_init__(self) -> None:
-            check_positive(self, BetaGeometric._fields)
 
         @override
         def model(self) -> MBGNBD:
             return MBGNBD()
-
-    def __post_init__(self) -> None:
-        _ = self.quantities  # a prior that does not fit is an error now, not at the fit
-
-    @property
-    @override
-    def quantities(self) -> tuple[Quantity, ...]:
-        return quantities_with(self.mean_rate, self.shape, self.mean_dropout, self.concentration)
-
-    @override
-    def prepared(self, cells: Cells) -> Self:
-        return self
-
-    @override
-    def informative(self, cells: Cells) -> NDArray[np.bool_]:
-        return np.ones(len(cells), dtype=np.bool_)
-
-    @override
-    def named(self, values: Sequence[Array]) -> BetaGeometric:
-        return BetaGeometric(*values)
-
-    @override
-    def parameters_of(self, quantities: Sequence[Array], unit: TimeUnit) -> BetaGeometric:
-        return parameters_of(quantities, unit)
-
-    @override
-    def quantities_of(self, theta: BetaGeometric, unit: TimeUnit) -> tuple[Array, ...]:
-        return quantities_of(theta, unit)
 
     @override
     def log_likelihood(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
@@ -124,14 +69,11 @@ class MBGNBD(PurchaseModel[BetaGeometric]):
             ),
         )
         log_age = h.map("T", lambda T: f.log(alpha + T))
-        return of_x - (r + h["x"]) * log_age + f.softplus(self._log_odds_gone(theta, h, f))
+        return of_x - (r + h["x"]) * log_age + f.softplus(self.log_odds_gone(theta, h, f))
 
     @override
-    def p_alive(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
-        """P(alive at T): 1/(1 + a/(b+x) ((alpha+T)/(alpha+t_x))^(r+x))."""
-        return np.asarray(expit(-self._log_odds_gone(theta, h, f)))
-
-    def _log_odds_gone(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
+    def log_odds_gone(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
+        """P(alive) = 1/(1 + a/(b+x) ((alpha+T)/(alpha+t_x))^(r+x))."""
         r, alpha, a, b = theta
         dropout = h.map("x", lambda x: f.log(a) - f.log(b + x))
         return dropout + (r + h["x"]) * f.log1p((h["T"] - h["t_x"]) / (alpha + h["t_x"]))
@@ -140,10 +82,6 @@ class MBGNBD(PurchaseModel[BetaGeometric]):
     def alive(self, theta: BetaGeometric, x: Array, T: Array) -> BetaMixture:
         r, alpha, a, b = theta
         return BetaMixture(n=r + x, A=alpha + T, a=a, b=b + x + 1)
-
-    @override
-    def time_scale(self, theta: BetaGeometric) -> float:
-        return float(np.median(theta.alpha))
 
     @override
     def simulate(self, theta: BetaGeometric, T: Array, rng: np.random.Generator) -> Purchases:
