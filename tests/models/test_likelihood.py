@@ -52,7 +52,7 @@ def test_spend_against_the_integral_over_customers(p, q, gamma):
 
     def value(x, z):
         centre, spread = mp.log((p * x + q) / (gamma + x * z)), 1 / mp.sqrt(p * x + q)
-        pieces = [centre + k * spread for k in (-80, -40, -20, -10, -5, 0, 5, 10, 20)]
+        pieces = [centre + k * spread for k in (-80, -40, -20, *range(-10, 11), 20)]
         return float(mp.log(mp.quad(lambda y: density(x, z, y), pieces)))
 
     with mp.workdps(30):
@@ -92,7 +92,7 @@ def test_numpy_and_pytensor_agree_on_density_and_gradient(model):
     points = guess + np.random.default_rng(1).normal(scale=0.7, size=(5, len(guess)))
     densities, gradients = zip(*map(graph, points), strict=True)
     # PyTensor takes the logarithm of a constant such as 1.5 in single precision: a constant of no influence
-    np.testing.assert_allclose(np.diff(target(points.T)), np.diff(densities), rtol=1e-11)
+    np.testing.assert_allclose(np.diff(target(points.T)), np.diff(densities), rtol=1e-11, atol=1e-10)
     np.testing.assert_allclose(target(points.T), densities, rtol=1e-7)
     for point, gradient in zip(points, gradients, strict=True):
         np.testing.assert_allclose(gradient, differences(target, point), rtol=1e-7, atol=1e-7)

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from kundenwert.models._functions import Array
 
-    type Evaluate = Callable[[Array, Array, slice], Array]
+    type Positions = NDArray[np.intp]
+    type Evaluate = Callable[[Array, Array, Positions], Array]
 
-__all__ = ["Surface", "over_pairs", "surface_of"]
+__all__ = ["Positive", "Surface", "over_pairs", "surface_of"]
 
 EXACT_UP_TO: Final = 8  # frequencies below this are nodes themselves: that is where the function bends
 LARGEST_ERROR: Final = 1e-8
 PROBES: Final = 24
-DRAWS_PROBED: Final = 32
 PAIRS_AT_ONCE: Final = 256
 REFINEMENTS: Final = 3
 LARGEST_TABLE: Final = 2**23
@@ -119,39 +119,55 @@ class Surface:
         return np.asarray(np.tensordot(self.grid.x_axis.basis(np.array([x]))[0], self.logarithm[first:], axes=1))
 
 
-def surface_of(evaluate: Evaluate, x: Array, T: Array, draws: int, offset: float) -> Surface | None:
-    """A surface through the pairs (x, T), or None if interpolation is not worth it or not accurate enough.
+@final
+@dataclass(frozen=True, slots=True)
+class Positive:
+    """A positive function of (x, T), for each draw.
 
     Parameters
     ----------
     evaluate
-        Positive function of arrays x and T of shape (pairs,) and a slice of the draws; gives (pairs, draws).
-    x, T
-        Distinct pairs, shape (pairs,).
+        The function: arrays of x and T of shape (pairs,) and positions of draws; gives (pairs, draws).
     draws
         Number of draws.
+    probed
+        Positions of draws on which interpolation is tried, extreme ones among them.
     offset
-        Time below which T hardly matters; the function must be smooth in log(T + offset).
+        Time below which T hardly matters; the function is smooth in log(T + offset).
     """
+
+    evaluate: Evaluate
+    draws: int
+    probed: Positions
+    offset: float
+
+    def at(self, x: Array, T: Array, draws: Positions | None = None) -> Array:
+        """Values at pairs, shape (pairs, draws)."""
+        return _in_chunks(self.evaluate, x, T, np.arange(self.draws) if draws is None else draws)
+
+
+def surface_of(function: Positive, x: Array, T: Array) -> Surface | None:
+    """A surface through distinct pairs (x, T), or None if interpolation is not worth it or not accurate enough."""
     x_values, T_values = np.unique(x), np.unique(T)
     large = x_values[x_values >= EXACT_UP_TO]
     rng = np.random.default_rng(0)
     probes = rng.choice(len(x), min(PROBES, len(x)), replace=False)
     probes = probes[np.lexsort((T[probes], x[probes]))]
-    some = slice(0, min(draws, DRAWS_PROBED))
-    truth = evaluate(x[probes], T[probes], some)
+    truth: Array | None = None
     refinement = 1.0
     for _ in range(REFINEMENTS):
-        T_axis = _axis(T_values, offset, math.pi, refinement)
+        T_axis = _axis(T_values, function.offset, math.pi, refinement)
         x_axis = _axis(large, 1.0, math.log(1 + EXACT_UP_TO), refinement) if len(large) else None
         x_nodes = x_values if x_axis is None else np.r_[x_values[x_values < EXACT_UP_TO], x_axis.values]
         T_nodes = T_values if T_axis is None else T_axis.values
         if len(x_nodes) * len(T_nodes) >= len(x):
             return None
+        if truth is None:
+            truth = function.at(x[probes], T[probes], function.probed)
         grid = _Grid(x_nodes, T_nodes, x_axis, T_axis)
-        probe = _tabulated(evaluate, grid, some)
+        probe = _tabulated(function, grid, function.probed)
         if probe is not None and np.max(np.abs(probe(x[probes], T[probes]) / truth - 1)) < LARGEST_ERROR:
-            return _tabulated(evaluate, grid, slice(0, draws))
+            return _tabulated(function, grid, None)
         refinement *= 1.5
     return None
 
@@ -167,50 +183,49 @@ def _axis(values: Array, offset: float, to_singularity: float, refinement: float
     return _Axis.chebyshev(float(values[0]), float(values[-1]), offset, count) if count < len(values) else None
 
 
-def _tabulated(evaluate: Evaluate, grid: _Grid, draws: slice) -> Surface | None:
+def _tabulated(function: Positive, grid: _Grid, draws: Positions | None) -> Surface | None:
     """The surface with its values at the nodes; None if a value has no logarithm."""
     x, T = grid.x, grid.T
-    values = _in_chunks(evaluate, np.repeat(x, len(T)), np.tile(T, len(x)), draws)
+    values = function.at(np.repeat(x, len(T)), np.tile(T, len(x)), draws)
     if not (np.isfinite(values).all() and (values > 0).all()):
         return None
     return Surface(grid, np.log(values).reshape(len(x), len(T), -1))
 
 
-def _in_chunks(evaluate: Evaluate, x: Array, T: Array, draws: slice) -> Array:
+def _in_chunks(evaluate: Evaluate, x: Array, T: Array, draws: Positions) -> Array:
     """Evaluate pairs and draws in parallel chunks small enough for the nodes of an average to stay in the cache."""
-    count = draws.stop - draws.start
-    result = np.empty((len(x), count))
-    width = min(count, PAIRS_AT_ONCE)
+    result = np.empty((len(x), len(draws)))
+    width = min(len(draws), PAIRS_AT_ONCE)
     height = max(1, PAIRS_AT_ONCE // width)
-    chunks: list[tuple[slice, slice]] = [
-        (slice(i, min(i + height, len(x))), slice(j, min(j + width, draws.stop)))
-        for i in range(0, len(x), height)
-        for j in range(draws.start, draws.stop, width)
-    ]
 
     def work(chunk: tuple[slice, slice]) -> None:
         pairs, columns = chunk
-        shifted = slice(columns.start - draws.start, columns.stop - draws.start)
-        result[pairs, shifted] = evaluate(x[pairs], T[pairs], columns)
+        result[pairs, columns] = evaluate(x[pairs], T[pairs], draws[columns])
 
-    in_parallel(work, chunks)
+    in_parallel(
+        work,
+        [
+            (slice(i, i + height), slice(j, j + width))
+            for i in range(0, len(x), height)
+            for j in range(0, len(draws), width)
+        ],
+    )
     return result
 
 
-def over_pairs(evaluate: Evaluate, x: Array, T: Array, draws: int, offset: float) -> Callable[[slice], Array]:
+def over_pairs(function: Positive, x: Array, T: Array) -> Callable[[slice], Array]:
     """Values for rows of columns x and T that are sorted by (x, T): a function of a slice, giving (rows, draws)."""
     pair_x, pair_T, pair = _distinct_pairs(x, T)
-    surface = surface_of(evaluate, pair_x, pair_T, draws, offset)
+    surface = surface_of(function, pair_x, pair_T)
     if surface is not None:
         return lambda rows: surface(x[rows], T[rows])
-    if len(pair_x) * draws <= LARGEST_TABLE:
-        table = _in_chunks(evaluate, pair_x, pair_T, slice(0, draws))
+    if len(pair_x) * function.draws <= LARGEST_TABLE:
+        table = function.at(pair_x, pair_T)
         return lambda rows: table[pair[rows]]
 
     def values(rows: slice) -> Array:
         first, last = pair[rows.start], pair[rows.stop - 1] + 1
-        of_pair = _in_chunks(evaluate, pair_x[first:last], pair_T[first:last], slice(0, draws))
-        return np.asarray(of_pair[pair[rows] - first])
+        return np.asarray(function.at(pair_x[first:last], pair_T[first:last])[pair[rows] - first])
 
     return values
 

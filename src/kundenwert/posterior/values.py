@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
 from kundenwert.models._functions import NUMPY, Array, history_of
-from kundenwert.posterior.surface import over_pairs
+from kundenwert.posterior.surface import Positive, over_pairs
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from kundenwert.histories import Cells
     from kundenwert.models._base import AliveCustomer, PurchaseModel, SpendModel
+
+DRAWS_PROBED: Final = 24
 
 __all__ = ["Block", "PurchaseValues", "SpendValues"]
 
@@ -83,11 +87,14 @@ class PurchaseValues[P: tuple[Array, ...]]:
     def _averaged(self, cells: Cells, expectation: Callable[[AliveCustomer], Array]) -> Block:
         """An expectation over living customers that is costly, computed per distinct (x, T) or interpolated."""
 
-        def evaluate(x: Array, T: Array, draws: slice) -> Array:
+        def evaluate(x: Array, T: Array, draws: NDArray[np.intp]) -> Array:
             theta = self.model.named([values[draws] for values in self.theta])
             return expectation(self.model.alive(theta, x[:, None], T[:, None]))
 
-        return over_pairs(evaluate, cells["x"], cells["T"], self.draws, self.model.time_scale(self.theta))
+        extreme = [pick(values) for values in self.theta for pick in (np.argmin, np.argmax)]
+        probed = np.unique(np.r_[extreme, np.linspace(0, self.draws - 1, DRAWS_PROBED).astype(np.intp)])
+        function = Positive(evaluate, self.draws, probed, self.model.time_scale(self.theta))
+        return over_pairs(function, cells["x"], cells["T"])
 
     def _times_alive(self, cells: Cells, given_alive: Block) -> Block:
         alive_now = self.alive_now(cells)
