@@ -54,7 +54,7 @@ format: .venv/.done  ## format the code and apply the safe fixes
 	$(BIN)/ruff format
 
 clean:  ## remove all that was made
-	rm -rf .tools $(ENVS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis docs/_build dist
+	rm -rf .tools $(ENVS) .venv-peer-* benchmarks/.work .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis docs/_build dist
 
 # Two environments, alike but for the Python: all from the lock, with the package itself editable on top.
 ENVS := .venv .venv-3.13

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import sys
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["arguments", "arguments_with_cdnow", "peak_gigabytes", "save", "timed"]
+__all__ = ["arguments", "arguments_with_cdnow", "peak_gigabytes", "processors", "save", "timed"]
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -55,6 +56,11 @@ def timed[T](function: Callable[[], T], repeats: int = 0) -> tuple[T, dict[str, 
         function()
         others.append(time.perf_counter() - began)
     return result, {"first": first, "seconds": statistics.median(others or [first])}
+
+
+def processors() -> int:
+    """How many logical processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_gigabytes() -> float:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import arviz as az
 import cdnow
 import numpy as np
-from measure import arguments_with_cdnow, save, timed
+from measure import arguments_with_cdnow, processors, save, timed
 from pymc_marketing.clv import BetaGeoModel, rfm_summary
 
 PARAMETERS = ["r", "alpha", "a", "b"]
@@ -26,7 +24,7 @@ def main() -> None:
     model = BetaGeoModel()
     # by default it would use half of the logical processors
     size = {"draws": options.draws, "tune": options.draws, "chains": options.chains}
-    cores = min(options.chains, len(os.sched_getaffinity(0)))
+    cores = min(options.chains, processors())
     _, times = timed(lambda: model.fit(data=histories, cores=cores, random_seed=1, progressbar=False, **size))
     model.save(options.model)
     posterior = model.idata["posterior"]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import report
+from measure import processors
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent
@@ -169,7 +170,7 @@ def machine() -> Measurement:
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "processor": processor,
-        "processors": len(os.sched_getaffinity(0)),
+        "processors": processors(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9,
         "system": f"{platform.system()} {platform.machine()}",
         "load": os.getloadavg()[0],
@@ -184,7 +185,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a dry run of a few minutes, not written to RESULTS.md")
     parser.add_argument("--only", nargs="+", choices=cases, default=[], help="these cases only; not written either")
     options = parser.parse_args()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:PROCESSORS])  # the children inherit it
+    if hasattr(os, "sched_setaffinity"):  # Linux; the children inherit it
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:PROCESSORS])
     WORK.mkdir(exist_ok=True)
     (WORK / ".gitignore").write_text("*\n")
     bench = Bench(QUICK if options.quick else FULL, options.only)

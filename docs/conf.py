@@ -21,6 +21,7 @@ myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "none"  # the docstrings give shapes and units, which types cannot
+autodoc_member_order = "bysource"
 autosummary_generate = True
 numpydoc_show_class_members = False  # the API pages list the members
 add_module_names = False

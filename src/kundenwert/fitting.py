@@ -20,7 +20,6 @@ from kundenwert.inference.methods import MAP, NUTS, ImportanceSampling, Method
 from kundenwert.inference.mode import find_mode
 from kundenwert.inference.target import Target
 from kundenwert.models._base import FixedParameters, Model, PurchaseModel, SpendModel, check_model
-from kundenwert.models._functions import Array
 from kundenwert.parallel import threads
 from kundenwert.posterior.base import Provenance
 from kundenwert.posterior.purchase import PurchasePosterior
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import TimeUnit
     from kundenwert.histories import Cells, CustomerHistories
+    from kundenwert.models._functions import Array
 
 __all__ = ["fit", "fixed"]
 
@@ -39,15 +39,15 @@ SEED_BITS: Final = 63
 
 
 @overload
-def fit[P: tuple[Array, ...]](
-    model: PurchaseModel[P], histories: CustomerHistories, *, method: Method | None = None, seed: int | None = None
-) -> PurchasePosterior[P]: ...
+def fit(
+    model: PurchaseModel[Any], histories: CustomerHistories, *, method: Method | None = None, seed: int | None = None
+) -> PurchasePosterior: ...
 
 
 @overload
-def fit[P: tuple[Array, ...]](
-    model: SpendModel[P], histories: CustomerHistories, *, method: Method | None = None, seed: int | None = None
-) -> SpendPosterior[P]: ...
+def fit(
+    model: SpendModel[Any], histories: CustomerHistories, *, method: Method | None = None, seed: int | None = None
+) -> SpendPosterior: ...
 
 
 def fit(
@@ -56,7 +56,7 @@ def fit(
     *,
     method: Method | None = None,
     seed: int | None = None,
-) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+) -> PurchasePosterior | SpendPosterior:
     """Infer the parameters of a model from histories.
 
     Parameters
@@ -108,14 +108,14 @@ def fit(
 
 
 @overload
-def fixed[P: tuple[Array, ...]](parameters: FixedParameters[PurchaseModel[P]]) -> PurchasePosterior[P]: ...
+def fixed(parameters: FixedParameters[PurchaseModel[Any]]) -> PurchasePosterior: ...
 
 
 @overload
-def fixed[P: tuple[Array, ...]](parameters: FixedParameters[SpendModel[P]]) -> SpendPosterior[P]: ...
+def fixed(parameters: FixedParameters[SpendModel[Any]]) -> SpendPosterior: ...
 
 
-def fixed(parameters: FixedParameters[Any]) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+def fixed(parameters: FixedParameters[Any]) -> PurchasePosterior | SpendPosterior:
     """A posterior of a single draw at given values: for published estimates, and for tests.
 
     Parameters
@@ -170,13 +170,13 @@ class _Task:
 
     def posterior(
         self, values: Sequence[Array], diagnostics: Diagnostics, p_infinite_mean: float | None = None
-    ) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+    ) -> PurchasePosterior | SpendPosterior:
         """The posterior with these parameters, each of shape (chains, draws)."""
         named = self.model.named(values)
         return _posterior(self.model, self.cells.unit, named, diagnostics, self.provenance, p_infinite_mean)
 
 
-def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | SpendPosterior:
     # streams differ by model, so that posteriors fitted with one seed are independent
     stream = np.random.SeedSequence(task.seed, spawn_key=(zlib.crc32(type(task.model).__name__.encode()),))
     rng = np.random.default_rng(stream)
@@ -201,7 +201,7 @@ def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior[An
     return task.posterior([value[None] for value in values], diagnostics, p_infinite_mean)
 
 
-def _nuts(task: _Task, method: NUTS, *notes: str) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+def _nuts(task: _Task, method: NUTS, *notes: str) -> PurchasePosterior | SpendPosterior:
     from kundenwert.inference.pymc import run_nuts
 
     chains = run_nuts(task.model, task.cells, method, task.seed, threads())
@@ -220,10 +220,11 @@ def _nuts(task: _Task, method: NUTS, *notes: str) -> PurchasePosterior[Any] | Sp
     return task.posterior(values, diagnostics)
 
 
-def _map(task: _Task) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+def _map(task: _Task) -> PurchasePosterior | SpendPosterior:
     mode = find_mode(task.target, exact=True)
     values = task.target.parameters(mode.location[:, None])
-    note = f"Log density at the mode, priors included: {mode.log_density:.2f}."
+    log_likelihood = float(task.target.log_likelihood(mode.location[:, None])[0])
+    note = f"Log-likelihood at the mode: {log_likelihood:.2f}."
     diagnostics = Diagnostics(
         method="MAP", draws=1, chains=1, seed=task.seed, seconds=task.seconds, notes=(*task.notes, note)
     )
@@ -237,7 +238,7 @@ def _posterior(  # noqa: PLR0917 - the parts of a posterior, in their order
     diagnostics: Diagnostics,
     provenance: Provenance,
     p_infinite_mean: float | None = None,
-) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+) -> PurchasePosterior | SpendPosterior:
     if isinstance(model, PurchaseModel):
         return PurchasePosterior(model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance)
     assert isinstance(model, SpendModel)  # noqa: S101 - check_model has seen to it

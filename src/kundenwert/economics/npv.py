@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
@@ -34,8 +34,8 @@ class _Needs:
 
 
 def net_present_value(
-    purchases: PurchasePosterior[Any],
-    spend: SpendPosterior[Any],
+    purchases: PurchasePosterior,
+    spend: SpendPosterior,
     histories: CustomerHistories,
     economics: Economics,
     *,
@@ -76,8 +76,8 @@ def net_present_value(
 
 
 def value_summary(
-    purchases: PurchasePosterior[Any],
-    spend: SpendPosterior[Any],
+    purchases: PurchasePosterior,
+    spend: SpendPosterior,
     histories: CustomerHistories,
     economics: Economics,
     *,
@@ -85,24 +85,27 @@ def value_summary(
     interval: float,
 ) -> tuple[Summary, Cells]:
     """Net present value of each distinct history, and the histories."""
-    needs = (*purchases.model.needs, *spend.model.needs)
-    cells = as_histories(histories).in_unit(purchases.unit).cells(_Needs(needs))
+    histories = as_histories(histories).in_unit(purchases.unit)
+    cells = histories.cells(_Needs((*purchases.model.needs, *spend.model.needs)))
     purchases, spend = _paired(purchases, spend, cells)
-    discounted = purchases.discounted_of(economics.annual_discount_rate, horizon)(cells)
+    # customers who differ in spend only share the costly part; both kinds of cells are sorted alike
+    purchase_cells = histories.cells(purchases.model)
+    member = np.empty(len(cells), dtype=np.int64)
+    member[cells.index] = np.arange(len(histories))
+    shared = purchase_cells.index[member]
+    discounted = purchases.discounted_of(economics.annual_discount_rate, horizon)(purchase_cells)
     expected = spend.of_cells.expected_spend(cells)
 
     def values(rows: slice) -> Array:
-        value = discounted(rows)
-        value *= expected(rows)
-        value *= economics.margin
-        return value
+        first, last = shared[rows.start], shared[rows.stop - 1] + 1
+        return np.asarray(discounted(slice(first, last))[shared[rows] - first] * expected(rows) * economics.margin)
 
     return summarise(len(cells), purchases.of_cells.draws, values, interval), cells
 
 
 def _paired(
-    purchases: PurchasePosterior[Any], spend: SpendPosterior[Any], cells: Cells
-) -> tuple[PurchasePosterior[Any], SpendPosterior[Any]]:
+    purchases: PurchasePosterior, spend: SpendPosterior, cells: Cells
+) -> tuple[PurchasePosterior, SpendPosterior]:
     """Both with equally many draws, those without a mean amount left out.
 
     Draws pair by position: their random order makes them independent. The longer posterior is thinned evenly; a

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from kundenwert.duration import check_duration
 from kundenwert.economics.npv import check_posteriors, value_summary
+from kundenwert.posterior.summary import summarise_all
 
 if TYPE_CHECKING:
     from kundenwert.duration import Duration
@@ -19,8 +21,8 @@ __all__ = ["score"]
 
 
 def score(
-    purchases: PurchasePosterior[Any],
-    spend: SpendPosterior[Any],
+    purchases: PurchasePosterior,
+    spend: SpendPosterior,
     histories: CustomerHistories,
     economics: Economics,
     *,
@@ -52,13 +54,21 @@ def score(
         followed by its ``_lower`` and ``_upper``.
     """
     check_posteriors(purchases, spend, economics)
-    value, cells = value_summary(purchases, spend, histories, economics, horizon=horizon, interval=interval)
+    length = check_duration(horizon, "horizon").in_unit(purchases.unit)
+    value, value_cells = value_summary(purchases, spend, histories, economics, horizon=horizon, interval=interval)
+    expected_spend = spend.expected_spend(histories, interval=interval)
+    cells = histories.in_unit(purchases.unit).cells(purchases.model)
+    values = purchases.of_cells
+    overview = summarise_all(len(cells), values.draws, 3, values.overview(cells, length), interval=interval)
+    p_alive, expected_purchases, return_probability = (
+        summary.at(cells.index).to_pandas(histories.customer_id) for summary in overview
+    )
     tables = {
-        "p_alive": purchases.p_alive(histories, interval=interval),
-        "expected_purchases": purchases.expected_purchases(histories, horizon=horizon, interval=interval),
-        "return_probability": purchases.return_probability(histories, horizon=horizon, interval=interval),
-        "expected_spend": spend.expected_spend(histories, interval=interval),
-        "npv": value.at(cells.index).to_pandas(histories.customer_id),
+        "p_alive": p_alive,
+        "expected_purchases": expected_purchases,
+        "return_probability": return_probability,
+        "expected_spend": expected_spend,
+        "npv": value.at(value_cells.index).to_pandas(histories.customer_id),
     }
     columns = {}
     for name, table in tables.items():

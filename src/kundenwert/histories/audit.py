@@ -77,7 +77,7 @@ class Audit:
             ("rows", "read", self.rows_read),
             ("rows", "kept", self.kept),
             ("rows", "merged into a purchase of the same step", self.merged),
-            ("rows", "refunds, never purchases", self.refunds),
+            ("rows", "set aside as refunds", self.refunds),
             *(("rows", f"dropped: {reason}", count) for reason, count in self.dropped.items()),
             ("customers", "with a history", self.customers),
             *(("customers", f"left out: {reason}", count) for reason, count in self.customers_left_out.items()),

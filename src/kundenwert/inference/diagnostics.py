@@ -88,7 +88,7 @@ class Diagnostics:
     def __str__(self) -> str:
         facts = [f"{self.method}: {self.chains} × {self.draws} draws in {self.seconds:.2f} s"]
         if self.points is not None:
-            facts.append(f"{self.points} points, {self.rounds} rounds")
+            facts.append(f"{self.points} points, {self.rounds} round{'s' if self.rounds != 1 else ''}")
         for name, value in (("Pareto k", self.pareto_k), ("r-hat", self.r_hat)):
             if value is not None:
                 facts.append(f"{name} {value:.2f}")
@@ -96,5 +96,8 @@ class Diagnostics:
             facts.append(f"ESS {self.ess:.0f}")
         if self.divergences is not None:
             facts.append(f"{self.divergences} divergences")
-        lines = [", ".join(facts), *self.notes, *(self.problems or ("No problem found.",))]
+        verdict = self.problems or ("No problem found.",)
+        if self.draws * self.chains == 1:
+            verdict = ("A single value of each parameter: intervals have no width.",)
+        lines = [", ".join(facts), *self.notes, *verdict]
         return "\n".join(lines)

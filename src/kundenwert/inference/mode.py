@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Mode", "find_mode"]
 
 CANDIDATES: Final = 64
-CELLS_TO_SEARCH: Final = 10_000
+CELLS_TO_SEARCH: Final = 1500
 GRADIENT_STEP: Final = 1e-3
 HESSIAN_STEP: Final = 5e-3
 NEWTON_STEPS: Final = 12

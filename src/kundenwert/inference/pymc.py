@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
@@ -16,6 +18,8 @@ from kundenwert.models._functions import history_of
 from kundenwert.priors import Flat
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pymc as pm
 
     from kundenwert.histories import Cells, CustomerHistories
@@ -134,6 +138,19 @@ def forecast_minutes(built: pm.Model, method: NUTS, cores: int) -> float:
     return seconds * LEAPFROG_STEPS * (method.draws + method.tune) * rounds / 60
 
 
+@contextmanager
+def _quiet(*, quiet: bool) -> Iterator[None]:
+    """Keep PyMC from logging what it does."""
+    logger = logging.getLogger("pymc")
+    level = logger.level
+    if quiet:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def run_nuts(model: Model[Any], cells: Cells, method: NUTS, seed: int, cores: int) -> Chains:
     """Run NUTS on the cells.
 
@@ -153,7 +170,7 @@ def run_nuts(model: Model[Any], cells: Cells, method: NUTS, seed: int, cores: in
             f"of the customers, or allow it with kundenwert.NUTS(longest={minutes * 2:.0f})"
         )
         raise InferenceError(message)
-    with built, warnings.catch_warnings():
+    with built, warnings.catch_warnings(), _quiet(quiet=not method.progress):
         # problems are reported by the diagnostics, in our words
         warnings.simplefilter("ignore")
         tree = pm.sample(

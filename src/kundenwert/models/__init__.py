@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from kundenwert.models._base import (
+    AliveCustomer,
+    FixedParameters,
+    Model,
+    PurchaseModel,
+    Purchases,
+    Quantity,
+    SpendModel,
+)
+from kundenwert.models._functions import Functions, History
 from kundenwert.models.bgnbd import BGNBD
 from kundenwert.models.gamma_gamma import GammaGamma
 from kundenwert.models.mbgnbd import MBGNBD
 
-if TYPE_CHECKING:
-    from kundenwert.models._base import Model
-
-__all__ = ["BGNBD", "MBGNBD", "MODELS", "GammaGamma"]
+__all__ = [
+    "BGNBD",
+    "MBGNBD",
+    "MODELS",
+    "AliveCustomer",
+    "FixedParameters",
+    "Functions",
+    "GammaGamma",
+    "History",
+    "Model",
+    "PurchaseModel",
+    "Purchases",
+    "Quantity",
+    "SpendModel",
+]
 
 MODELS: Final[tuple[type[Model[Any]], ...]] = (BGNBD, MBGNBD, GammaGamma)

@@ -170,6 +170,9 @@ class Purchases:
 class AliveCustomer(Protocol):
     """What is expected of customers who are alive at T; arrays share the shape of the parameters given."""
 
+    def within(self, error: float) -> Self:
+        """The same customers, with expectations good to about this relative error, for speed."""
+
     def survival(self, ahead: float) -> Array:
         """P(still alive at T + ahead)."""
 

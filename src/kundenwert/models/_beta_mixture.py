@@ -16,7 +16,7 @@ with discounting are Gauss-Legendre in log(1 + u/A).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final, final
 
@@ -28,10 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BetaMixture"]
 
-# largest step in logit p, absolute and in standard deviations: relative errors below 1e-10 in the hardest cases tried
-LARGEST_STEP: Final = 0.36
-LARGEST_STEP_IN_SPREADS: Final = 0.45
-FLATNESS: Final = 1e-11
+ERROR: Final = 1e-10
 DISCOUNT_CUTOFF: Final = 45.0  # exp(-45) is below the last digit
 LARGEST_EXPONENT: Final = 700.0
 
@@ -51,16 +48,23 @@ class BetaMixture:
         Rate of the purchase rate, in units of time: alpha + T.
     a, b
         Shapes of the dropout probability: a and b + x (BG/NBD) or b + x + 1 (MBG/NBD).
+    error
+        Largest relative error wanted; fewer nodes serve for a larger one.
     """
 
     n: Array
     A: Array
     a: Array
     b: Array
+    error: float = ERROR
 
     def __post_init__(self) -> None:
         for name, value in zip("nAab", np.broadcast_arrays(self.n, self.A, self.a, self.b), strict=True):
             object.__setattr__(self, name, value)
+
+    def within(self, error: float) -> BetaMixture:
+        """The same customers, with expectations to about this relative error."""
+        return replace(self, error=error)
 
     def survival(self, ahead: float) -> Array:
         """P(alive at T + ahead): E[(1 + p ahead/A)^-n]."""
@@ -139,11 +143,12 @@ class BetaMixture:
         n, a, b = self.n, self.a, self.b
         centre = psi(a) - psi(b)
         spread = np.sqrt(polygamma(1, a) + polygamma(1, b))
-        # left of `flat` the integrand is constant in p up to FLATNESS: only the tail of the weight remains
-        flat = math.log(FLATNESS) - np.log(reach) - np.log1p(n) - np.log1p(b / (n + 1))
+        # left of `flat` the integrand is constant in p up to the error: only the tail of the weight remains
+        flat = math.log(self.error / 10) - np.log(reach) - np.log1p(n) - np.log1p(b / (n + 1))
         low = np.maximum(flat, centre - 40 * np.maximum(spread, 1 / a))
         high = np.minimum(centre + 9 * spread + 40 / b, 37 + np.log(a + n + 1))
-        largest = np.minimum(LARGEST_STEP, LARGEST_STEP_IN_SPREADS * spread)
+        # the integrand is analytic for |Im y| < pi/2, so the error is about exp(-pi^2/step)
+        largest = math.pi**2 / math.log(100 / self.error) * np.minimum(1, 1.25 * spread)
         count = 2 + math.ceil(float(np.max((high - low) / largest)))
         step = (high - low) / (count - 1)
         y = low[..., None] + step[..., None] * np.arange(count)

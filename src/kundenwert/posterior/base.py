@@ -49,7 +49,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Posterior[P: tuple[Array, ...]](ABC):
+class Posterior(ABC):
     """Draws of a model's parameters. Frozen, and free of customers: data goes in with every question.
 
     Parameters
@@ -66,16 +66,17 @@ class Posterior[P: tuple[Array, ...]](ABC):
         Where they come from.
     """
 
-    model: Model[P]
+    model: Model[Any]
     unit: TimeUnit
-    values: P
+    values: tuple[Array, ...]
     diagnostics: Diagnostics
     provenance: Provenance
 
     @property
-    def theta(self) -> P:
+    def theta(self) -> tuple[Array, ...]:
         """Parameters, each of shape (chains * draws,)."""
-        return self.model.named([value.ravel() for value in self.values])
+        named: tuple[Array, ...] = self.model.named([value.ravel() for value in self.values])
+        return named
 
     def parameters(self, *, interval: float = 0.90) -> pd.DataFrame:
         """Posterior of the parameters and of the quantities that the priors are stated on.

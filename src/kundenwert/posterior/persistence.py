@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from kundenwert import priors
-from kundenwert.errors import FileFormatError, KundenwertError
+from kundenwert.duration import check_unit
+from kundenwert.errors import FileFormatError
 from kundenwert.inference.diagnostics import Diagnostics
 from kundenwert.models import MODELS
 from kundenwert.models._base import Model, PurchaseModel, SpendModel
@@ -30,7 +31,7 @@ FORMAT_VERSION: Final = 1
 ATTRIBUTE: Final = "kundenwert"
 
 
-def save(posterior: Posterior[Any], path: str | PathLike[str]) -> None:
+def save(posterior: Posterior, path: str | PathLike[str]) -> None:
     """Write a posterior to a NetCDF file."""
     import h5netcdf
 
@@ -52,9 +53,7 @@ def save(posterior: Posterior[Any], path: str | PathLike[str]) -> None:
             file.create_variable(name, ("chain", "draw"), dtype=np.float64, data=value)
 
 
-def load(
-    path: str | PathLike[str], *, models: Sequence[type[Model[Any]]] = ()
-) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+def load(path: str | PathLike[str], *, models: Sequence[type[Model[Any]]] = ()) -> PurchasePosterior | SpendPosterior:
     """Read a posterior that :meth:`PurchasePosterior.save` or :meth:`SpendPosterior.save` wrote.
 
     Parameters
@@ -71,10 +70,10 @@ def load(
     FileFormatError
         If the file is damaged, is not a saved posterior, or comes from a newer version.
     """
-    import h5netcdf
+    import h5py  # NetCDF 4 is HDF5; h5netcdf stumbles over damaged files when it closes them
 
     try:
-        with h5netcdf.File(path, "r") as file:
+        with h5py.File(path, "r") as file:
             text = file.attrs.get(ATTRIBUTE)
             if text is None:
                 message = f"{path} is a NetCDF file, but not a saved posterior of kundenwert"
@@ -82,12 +81,11 @@ def load(
             meta = json.loads(str(text))
             _check_version(path, meta)
             model = _model(path, meta["model"], models)
-            values = model.named([np.array(file.variables[name][...]) for name in model.parameter_names])
-    except FileNotFoundError:
+            values = model.named([np.array(file[name][...]) for name in model.parameter_names])
+            check_unit(meta["unit"])
+    except (FileNotFoundError, FileFormatError):
         raise
-    except KundenwertError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} cannot be read as a saved posterior ({error}); it is damaged or of another kind"
         raise FileFormatError(message) from error
     return _posterior(path, meta, model, values)
@@ -95,7 +93,7 @@ def load(
 
 def _posterior(
     path: str | PathLike[str], meta: dict[str, Any], model: Model[Any], values: tuple[Array, ...]
-) -> PurchasePosterior[Any] | SpendPosterior[Any]:
+) -> PurchasePosterior | SpendPosterior:
     try:
         notes = tuple(meta["diagnostics"].pop("notes"))
         diagnostics = Diagnostics(**meta["diagnostics"], notes=notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,6 @@ from kundenwert.duration import Duration, check_duration, units_per_year
 from kundenwert.errors import InfiniteValueError, SpecificationError
 from kundenwert.histories.cells import Cells
 from kundenwert.histories.customers import as_histories
-from kundenwert.models._functions import Array
 from kundenwert.posterior.base import Posterior, thinning
 from kundenwert.posterior.summary import Estimate, summarise
 from kundenwert.posterior.values import PurchaseValues
@@ -34,14 +33,14 @@ NOW = Duration(0.0)
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class PurchasePosterior[P: tuple[Array, ...]](Posterior[P]):
+class PurchasePosterior(Posterior):
     """Posterior of a purchase model.
 
     Every method takes histories, old or new ones, and gives a table indexed by ``customer_id`` in their order.
     Intervals are equal-tailed and hold the uncertainty about the population, not a customer's own chance.
     """
 
-    model: PurchaseModel[P]
+    model: PurchaseModel[Any]
 
     def p_alive(self, histories: CustomerHistories, *, ahead: Duration = NOW, interval: float = 0.90) -> pd.DataFrame:
         """Probability that customers are still customers: columns mean, lower, upper.
@@ -172,7 +171,7 @@ class PurchasePosterior[P: tuple[Array, ...]](Posterior[P]):
         return Estimate(float(summary.mean[0]), float(summary.lower[0]), float(summary.upper[0]))
 
     @property
-    def draws(self) -> PurchaseDraws[P]:
+    def draws(self) -> PurchaseDraws:
         """The same questions, answered with every draw instead of a table."""
         return PurchaseDraws(self)
 
@@ -185,7 +184,7 @@ class PurchasePosterior[P: tuple[Array, ...]](Posterior[P]):
         return replace(self, values=self.model.named([value[positions][None] for value in self.theta]))
 
     @property
-    def of_cells(self) -> PurchaseValues[P]:
+    def of_cells(self) -> PurchaseValues:
         """Values per cell and draw: what tables are made of."""
         return PurchaseValues(self.model, self.theta)
 
@@ -232,13 +231,13 @@ class PurchasePosterior[P: tuple[Array, ...]](Posterior[P]):
 
 @final
 @dataclass(frozen=True, slots=True)
-class PurchaseDraws[P: tuple[Array, ...]]:
+class PurchaseDraws:
     """The verbs of a :class:`PurchasePosterior`, with every draw: arrays (chain, draw, customer_id).
 
     An array of more than 2 GiB is refused; the tables have no such limit.
     """
 
-    posterior: PurchasePosterior[P]
+    posterior: PurchasePosterior
 
     def p_alive(self, histories: CustomerHistories, *, ahead: Duration = NOW) -> xr.DataArray:
         """See :meth:`PurchasePosterior.p_alive`."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Self, final
+from typing import TYPE_CHECKING, Any, Final, Self, final
 
 import numpy as np
 
 from kundenwert.errors import InfiniteValueError
 from kundenwert.histories.customers import as_histories
-from kundenwert.models._functions import Array
 from kundenwert.posterior.base import Posterior, thinning
 from kundenwert.posterior.summary import summarise
 from kundenwert.posterior.values import SpendValues
@@ -30,7 +29,7 @@ MARGIN: Final = 0.02  # how far from an infinite mean a draw must be to be avera
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class SpendPosterior[P: tuple[Array, ...]](Posterior[P]):
+class SpendPosterior(Posterior):
     """Posterior of a spend model.
 
     Customers without a repeat purchase are given the population's distribution.
@@ -42,7 +41,7 @@ class SpendPosterior[P: tuple[Array, ...]](Posterior[P]):
         weighted points of the fit rather than from the draws kept.
     """
 
-    model: SpendModel[P]
+    model: SpendModel[Any]
     p_infinite_mean: float
 
     def expected_spend(self, histories: CustomerHistories, *, interval: float = 0.90) -> pd.DataFrame:
@@ -81,7 +80,7 @@ class SpendPosterior[P: tuple[Array, ...]](Posterior[P]):
         return summary.at(cells.index).to_pandas(histories.customer_id)
 
     @property
-    def draws(self) -> SpendDraws[P]:
+    def draws(self) -> SpendDraws:
         """The same questions, answered with every draw instead of a table."""
         return SpendDraws(self)
 
@@ -94,11 +93,11 @@ class SpendPosterior[P: tuple[Array, ...]](Posterior[P]):
         return replace(self, values=self.model.named([value[positions][None] for value in self.theta]))
 
     @property
-    def of_cells(self) -> SpendValues[P]:
+    def of_cells(self) -> SpendValues:
         """Values per cell and draw: what tables are made of."""
         return SpendValues(self.model, self.theta)
 
-    def values_with_mean(self, cells: Cells) -> SpendValues[P]:
+    def values_with_mean(self, cells: Cells) -> SpendValues:
         """Values for the draws in which all these cells have a finite mean.
 
         Raises
@@ -138,13 +137,13 @@ class SpendPosterior[P: tuple[Array, ...]](Posterior[P]):
 
 @final
 @dataclass(frozen=True, slots=True)
-class SpendDraws[P: tuple[Array, ...]]:
+class SpendDraws:
     """The verbs of a :class:`SpendPosterior`, with every draw: arrays (chain, draw, customer_id).
 
     Draws without a mean are ``inf`` here: nothing is left out. An array of more than 2 GiB is refused.
     """
 
-    posterior: SpendPosterior[P]
+    posterior: SpendPosterior
 
     def expected_spend(self, histories: CustomerHistories) -> xr.DataArray:
         """See :meth:`SpendPosterior.expected_spend`."""

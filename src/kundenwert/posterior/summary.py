@@ -12,11 +12,11 @@ from kundenwert.errors import SpecificationError
 from kundenwert.parallel import in_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kundenwert.models._functions import Array
 
-__all__ = ["Estimate", "Summary", "check_interval", "in_blocks", "summarise"]
+__all__ = ["Estimate", "Summary", "check_interval", "in_blocks", "summarise", "summarise_all"]
 
 NUMBERS_IN_BLOCK: Final = 2**17
 
@@ -73,18 +73,26 @@ def in_blocks(rows: int, draws: int, work: Callable[[slice], None]) -> None:
 
 def summarise(rows: int, draws: int, values: Callable[[slice], Array], interval: float) -> Summary:
     """Summarise `values(rows)`, arrays of shape (rows in the slice, draws), over the draws."""
+    return summarise_all(rows, draws, 1, lambda block: (values(block),), interval=interval)[0]
+
+
+def summarise_all(
+    rows: int, draws: int, count: int, values: Callable[[slice], Sequence[Array]], *, interval: float
+) -> list[Summary]:
+    """Summarise `count` arrays that come from one pass."""
     tail = (1 - check_interval(interval)) / 2
-    result = Summary(np.empty(rows), np.empty(rows), np.empty(rows))
+    results = [Summary(np.empty(rows), np.empty(rows), np.empty(rows)) for _ in range(count)]
 
     def work(block: slice) -> None:
-        drawn = np.ascontiguousarray(np.broadcast_to(values(block), (block.stop - block.start, draws)))
-        result.mean[block] = drawn.mean(axis=-1)
-        drawn = np.sort(drawn, axis=-1)
-        result.lower[block] = _quantile(drawn, tail)
-        result.upper[block] = _quantile(drawn, 1 - tail)
+        for result, value in zip(results, values(block), strict=True):
+            drawn = np.broadcast_to(value, (block.stop - block.start, draws))
+            result.mean[block] = drawn.mean(axis=-1)
+            ordered = np.sort(drawn, axis=-1)
+            result.lower[block] = _quantile(ordered, tail)
+            result.upper[block] = _quantile(ordered, 1 - tail)
 
     in_blocks(rows, draws, work)
-    return result
+    return results
 
 
 def _quantile(ordered: Array, probability: float) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kundenwert.models._base import AliveCustomer, PurchaseModel, SpendModel
 
 DRAWS_PROBED: Final = 24
+TABLE_ERROR: Final = 1e-7
 
 __all__ = ["Block", "PurchaseValues", "SpendValues"]
 
@@ -27,11 +28,11 @@ type Block = Callable[[slice], Array]
 
 @final
 @dataclass(frozen=True, slots=True)
-class PurchaseValues[P: tuple[Array, ...]]:
+class PurchaseValues:
     """A purchase model with draws of its parameters, each of shape (draws,)."""
 
-    model: PurchaseModel[P]
-    theta: P
+    model: PurchaseModel[Any]
+    theta: tuple[Array, ...]
 
     @property
     def draws(self) -> int:
@@ -59,6 +60,18 @@ class PurchaseValues[P: tuple[Array, ...]]:
         """P(at least one purchase in (T, T + horizon])."""
         x, T = cells["x"][:, None], cells["T"][:, None]
         return self._times_alive(cells, lambda rows: self.model.alive(self.theta, x[rows], T[rows]).returns(horizon))
+
+    def overview(self, cells: Cells, horizon: float) -> Callable[[slice], tuple[Array, ...]]:
+        """P(alive), expected purchases and return probability within the horizon, in one pass."""
+        alive_now, x, T = self.alive_now(cells), cells["x"][:, None], cells["T"][:, None]
+        purchases = self._averaged(cells, lambda customer: customer.purchases(0.0, horizon))
+
+        def values(rows: slice) -> tuple[Array, ...]:
+            p_alive = alive_now(rows)
+            returns = self.model.alive(self.theta, x[rows], T[rows]).returns(horizon)
+            return p_alive, p_alive * purchases(rows), p_alive * returns
+
+        return values
 
     def discounted_purchases(self, cells: Cells, rate: float, horizon: float) -> Block:
         """Expected purchases in (T, T + horizon], one at u after T counting exp(-rate u)."""
@@ -89,7 +102,7 @@ class PurchaseValues[P: tuple[Array, ...]]:
 
         def evaluate(x: Array, T: Array, draws: NDArray[np.intp]) -> Array:
             theta = self.model.named([values[draws] for values in self.theta])
-            return expectation(self.model.alive(theta, x[:, None], T[:, None]))
+            return expectation(self.model.alive(theta, x[:, None], T[:, None]).within(TABLE_ERROR))
 
         extreme = [pick(values) for values in self.theta for pick in (np.argmin, np.argmax)]
         probed = np.unique(np.r_[extreme, np.linspace(0, self.draws - 1, DRAWS_PROBED).astype(np.intp)])
@@ -106,11 +119,11 @@ class PurchaseValues[P: tuple[Array, ...]]:
 
 @final
 @dataclass(frozen=True, slots=True)
-class SpendValues[P: tuple[Array, ...]]:
+class SpendValues:
     """A spend model with draws of its parameters, each of shape (draws,)."""
 
-    model: SpendModel[P]
-    theta: P
+    model: SpendModel[Any]
+    theta: tuple[Array, ...]
 
     @property
     def draws(self) -> int:
