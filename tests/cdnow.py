@@ -1,12 +1,13 @@
 """CDNOW and posteriors of it, made once per process."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 import kundenwert as kw
 
-MODELS = {"BGNBD": kw.BGNBD(), "MBGNBD": kw.MBGNBD(), "GammaGamma": kw.GammaGamma()}
+MODELS: dict[str, Any] = {"BGNBD": kw.BGNBD(), "MBGNBD": kw.MBGNBD(), "GammaGamma": kw.GammaGamma()}
 
 
 @cache
@@ -24,7 +25,7 @@ def sample(customers, seed=0):
 
 
 @cache
-def posterior(name, customers=None, seed=1):
+def posterior(name, customers=None, seed=1) -> Any:
     """Importance-sampling posterior of all customers, or of a random sample."""
     method = kw.ImportanceSampling(draws=2048)
     return kw.fit(MODELS[name], sample(customers) if customers else histories(), seed=seed, method=method)

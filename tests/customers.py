@@ -9,9 +9,12 @@ import pandas as pd
 import kundenwert as kw
 
 PURCHASE_MODELS = (kw.BGNBD, kw.MBGNBD)
+TABLE_ERROR = 1e-7  # relative error that costly expectations in tables aim at
 
 
-def histories_of(x, t_x, T, *, unit="day", mean_amount=None, customer_id=None):
+def histories_of(
+    x: Any, t_x: Any, T: Any, *, unit: Any = "day", mean_amount: Any = None, customer_id: Any = None
+) -> Any:
     """Histories of customers with these frequencies, recencies and T, which broadcast against each other."""
     x, t_x, T = np.broadcast_arrays(np.atleast_1d(x), t_x, T)
     ids = np.arange(len(x)) if customer_id is None else customer_id
@@ -24,7 +27,7 @@ def histories_of(x, t_x, T, *, unit="day", mean_amount=None, customer_id=None):
 def with_draws(model: type[Any], *, unit="day", **parameters) -> Any:
     """Posterior of a purchase model with these draws."""
     draws = np.broadcast_arrays(*(np.atleast_1d(parameters[name]) for name in model.parameter_names))
-    one = kw.fixed(model.Parameters(**{name: 1.0 for name in model.parameter_names}, unit=unit))
+    one = kw.fixed(model.Parameters(**dict.fromkeys(model.parameter_names, 1.0), unit=unit))
     return replace(one, values=one.model.named([np.array(value, dtype=np.float64)[None] for value in draws]))
 
 

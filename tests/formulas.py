@@ -1,5 +1,7 @@
 """Likelihoods written out once more, customer by customer, as they stand in the papers."""
 
+from typing import Any
+
 import numpy as np
 from scipy.special import betaln, gammaln
 
@@ -29,4 +31,4 @@ def gamma_gamma(table, p, q, gamma):
     return constant + (p * x - 1) * np.log(z) + p * x * np.log(x) - (p * x + q) * np.log(gamma + x * z)
 
 
-FORMULAS = {"BGNBD": bgnbd, "MBGNBD": mbgnbd, "GammaGamma": gamma_gamma}
+FORMULAS: dict[str, Any] = {"BGNBD": bgnbd, "MBGNBD": mbgnbd, "GammaGamma": gamma_gamma}

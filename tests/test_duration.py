@@ -3,6 +3,7 @@
 import math
 import pickle
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,13 @@ import kundenwert as kw
 from kundenwert.duration import check_duration, check_unit, steps_per_unit, units_per_year
 from kundenwert.errors import DurationError, SpecificationError
 
-DAYS = {"hour": Fraction(1, 24), "day": 1, "week": 7, "month": Fraction(36525, 1200), "year": Fraction(36525, 100)}
+DAYS: dict[Any, Any] = {
+    "hour": Fraction(1, 24),
+    "day": 1,
+    "week": 7,
+    "month": Fraction(36525, 1200),
+    "year": Fraction(36525, 100),
+}
 MAKERS = {"hour": kw.hours, "day": kw.days, "week": kw.weeks, "month": kw.months, "year": kw.years}
 
 

@@ -21,17 +21,17 @@ from kundenwert.inference.mode import find_mode
 from kundenwert.inference.target import Target
 from kundenwert.models._base import FixedParameters, Model, PurchaseModel, SpendModel, check_model
 from kundenwert.parallel import threads
+from kundenwert.posterior.assembly import posterior_of
 from kundenwert.posterior.base import Provenance
-from kundenwert.posterior.purchase import PurchasePosterior
-from kundenwert.posterior.spend import SpendPosterior
 from kundenwert.priors import Flat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kundenwert.duration import TimeUnit
     from kundenwert.histories import Cells, CustomerHistories
     from kundenwert.models._functions import Array
+    from kundenwert.posterior.purchase import PurchasePosterior
+    from kundenwert.posterior.spend import SpendPosterior
 
 __all__ = ["fit", "fixed"]
 
@@ -131,12 +131,12 @@ def fixed(parameters: FixedParameters[Any]) -> PurchasePosterior | SpendPosterio
         raise SpecificationError(message)
     model = parameters.model()
     values = model.named([np.full((1, 1), float(getattr(parameters, name))) for name in model.parameter_names])
-    return _posterior(
+    return posterior_of(
         model,
-        parameters.unit,
         values,
-        Diagnostics(method="fixed", draws=1, chains=1),
-        Provenance(version=version("kundenwert"), customers=0, cells=0),
+        unit=parameters.unit,
+        diagnostics=Diagnostics(method="fixed", draws=1, chains=1),
+        provenance=Provenance(version=version("kundenwert"), customers=0, cells=0),
     )
 
 
@@ -156,10 +156,6 @@ class _Task:
         return time.perf_counter() - self.began
 
     @property
-    def provenance(self) -> Provenance:
-        return Provenance(version=version("kundenwert"), customers=self.target.customers, cells=self.target.cells)
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """What the likelihood leaves out although there were repeat purchases."""
         silent = (self.cells["x"] > 0) & ~self.model.informative(self.cells)
@@ -172,8 +168,16 @@ class _Task:
         self, values: Sequence[Array], diagnostics: Diagnostics, p_infinite_mean: float | None = None
     ) -> PurchasePosterior | SpendPosterior:
         """The posterior with these parameters, each of shape (chains, draws)."""
-        named = self.model.named(values)
-        return _posterior(self.model, self.cells.unit, named, diagnostics, self.provenance, p_infinite_mean)
+        return posterior_of(
+            self.model,
+            self.model.named(values),
+            unit=self.cells.unit,
+            diagnostics=diagnostics,
+            provenance=Provenance(
+                version=version("kundenwert"), customers=self.target.customers, cells=self.target.cells
+            ),
+            p_infinite_mean=p_infinite_mean,
+        )
 
 
 def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | SpendPosterior:
@@ -229,30 +233,6 @@ def _map(task: _Task) -> PurchasePosterior | SpendPosterior:
         method="MAP", draws=1, chains=1, seed=task.seed, seconds=task.seconds, notes=(*task.notes, note)
     )
     return task.posterior([np.reshape(value, (1, 1)) for value in values], diagnostics)
-
-
-def _posterior(  # noqa: PLR0917 - the parts of a posterior, in their order
-    model: Model[Any],
-    unit: TimeUnit,
-    values: tuple[Array, ...],
-    diagnostics: Diagnostics,
-    provenance: Provenance,
-    p_infinite_mean: float | None = None,
-) -> PurchasePosterior | SpendPosterior:
-    if isinstance(model, PurchaseModel):
-        return PurchasePosterior(model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance)
-    assert isinstance(model, SpendModel)  # noqa: S101 - check_model has seen to it
-    if p_infinite_mean is None:
-        flat = model.named([value.ravel() for value in values])
-        p_infinite_mean = float(model.without_mean(flat, np.zeros(1)).mean())
-    return SpendPosterior(
-        model=model,
-        unit=unit,
-        values=values,
-        diagnostics=diagnostics,
-        provenance=provenance,
-        p_infinite_mean=p_infinite_mean,
-    )
 
 
 def _refuse_flat(model: Model[Any]) -> None:

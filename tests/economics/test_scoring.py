@@ -1,5 +1,7 @@
 """One table with everything, and the single verbs agree with it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,7 @@ def test_columns_are_what_the_single_verbs_say(posteriors):
         np.testing.assert_allclose(table[[name, f"{name}_lower", f"{name}_upper"]], alone, rtol=1e-9)
 
 
-def test_numbers_of_a_customer_fit_together(posteriors):
+def test_numbers_of_a_customer_fit_together(posteriors: tuple[Any, Any]):
     table = kw.score(*posteriors, cdnow.sample(300), ECONOMICS, horizon=YEAR)
     for name in NAMES:
         assert ((table[f"{name}_lower"] <= table[name]) & (table[name] <= table[f"{name}_upper"])).all()
@@ -46,7 +48,7 @@ def test_numbers_of_a_customer_fit_together(posteriors):
     assert ((table["npv"] / undiscounted).between(1 / 1.1 - 0.01, 1.01)).all()
 
 
-def test_scores_go_to_their_customer(posteriors):
+def test_scores_go_to_their_customer(posteriors: tuple[Any, Any]):
     plain = cdnow.histories().take(np.arange(40))
     expected = kw.score(*posteriors, plain, ECONOMICS, horizon=YEAR).to_numpy()
     ids = [f"id {i * 11 % 40}" for i in range(40)]

@@ -1,6 +1,7 @@
 """Known densities that inference can be run on as if they were posteriors."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -28,7 +29,8 @@ class _Density:
         return np.array([np.log(quantity) for quantity in quantities])
 
     def target(self):
-        return Target(self, cdnow.sample(1).cells(kw.BGNBD()))
+        model: Any = self
+        return Target(model, cdnow.sample(1).cells(kw.BGNBD()))
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,19 @@
 """Diagnostics say what is wrong and what to do."""
 
+from typing import Any
+
 import pytest
 
 from kundenwert.inference import Diagnostics
 
-GOOD_WEIGHTS = {"method": "importance sampling", "draws": 2000, "chains": 1, "points": 8192, "rounds": 1}
-GOOD_CHAINS = {"method": "NUTS", "draws": 1000, "chains": 4}
+GOOD_WEIGHTS: dict[str, Any] = {
+    "method": "importance sampling",
+    "draws": 2000,
+    "chains": 1,
+    "points": 8192,
+    "rounds": 1,
+}
+GOOD_CHAINS: dict[str, Any] = {"method": "NUTS", "draws": 1000, "chains": 4}
 
 
 @pytest.mark.parametrize(
@@ -13,7 +21,6 @@ GOOD_CHAINS = {"method": "NUTS", "draws": 1000, "chains": 4}
     [
         Diagnostics(**GOOD_WEIGHTS, pareto_k=0.69, ess=1000.0),
         Diagnostics(**GOOD_CHAINS, r_hat=1.009, ess=400.0, divergences=0),
-        Diagnostics(method="fixed", draws=1, chains=1),
     ],
 )
 def test_nothing_wrong(diagnostics):
@@ -41,7 +48,21 @@ def test_each_problem_is_named_with_its_remedy(diagnostics, words):
     assert diagnostics.problems[0] in str(diagnostics)
 
 
+def test_a_single_draw_says_that_it_has_no_width():
+    fixed = Diagnostics(method="fixed", draws=1, chains=1)
+    assert fixed.ok
+    assert "intervals have no width" in str(fixed)
+
+
 def test_text_tells_the_facts():
     text = str(Diagnostics(**GOOD_WEIGHTS, pareto_k=0.21, ess=5000.0, seconds=0.25, notes=("A note.",)))
-    for fact in ("importance sampling", "1 × 2000 draws", "0.25 s", "8192 points", "Pareto k 0.21", "ESS 5000", "A note."):
+    for fact in (
+        "importance sampling",
+        "1 × 2000 draws",
+        "0.25 s",
+        "8192 points",
+        "Pareto k 0.21",
+        "ESS 5000",
+        "A note.",
+    ):
         assert fact in text  # fmt: skip

@@ -1,5 +1,8 @@
 """Importance sampling: smoothed weights, resampling, refits, and known targets."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -137,15 +140,15 @@ def most_loyal(customers):
     return everybody.take(np.argsort(-everybody.frequency)[:customers])
 
 
-SMALL_DATA = {
-    **{f"{n} random, seed {seed}": lambda n=n, seed=seed: cdnow.sample(n, seed) for n in (5, 30, 100) for seed in range(10)},
+SMALL_DATA: dict[str, Any] = {
+    **{f"{n} random, seed {seed}": partial(cdnow.sample, n, seed) for n in (5, 30, 100) for seed in range(10)},
     "one without a repeat": lambda: all_lost().take([0]),
     "the most loyal one": lambda: most_loyal(1),
     "the 100 most loyal": lambda: most_loyal(100),
     "5 without a repeat": lambda: all_lost().take(np.arange(5)),
     "30 without a repeat": lambda: all_lost().take(np.arange(30)),
     "all without a repeat": all_lost,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", cdnow.MODELS)

@@ -1,5 +1,7 @@
 """The border to PyMC: the same density, the same priors, NUTS on cells."""
 
+from typing import Any
+
 import numpy as np
 import pymc as pm
 import pytest
@@ -11,7 +13,7 @@ from kundenwert.inference import target
 from tests import cdnow
 from tests.formulas import FORMULAS
 
-QUICK = {"draws": 500, "tune": 500, "chains": 2, "progress": False}
+QUICK: dict[str, Any] = {"draws": 500, "tune": 500, "chains": 2, "progress": False}
 POSITIVE_PRIORS = [kw.LogNormal(0.3, 0.7), kw.Gamma(2.0, 0.4)]
 PROBABILITY_PRIORS = [kw.LogitNormal(-0.4, 1.3), kw.Beta(0.7, 3.0)]
 
@@ -95,7 +97,7 @@ def test_an_extended_model_can_be_sampled():
 
 @pytest.mark.parametrize("sampler", ["pymc", pytest.param("nutpie", marks=pytest.mark.slow)])
 def test_nuts_on_few_customers_has_no_divergences(sampler):
-    posterior = kw.fit(kw.BGNBD(), cdnow.sample(30), seed=1, method=kw.NUTS(**QUICK, sampler=sampler))
+    posterior: Any = kw.fit(kw.BGNBD(), cdnow.sample(30), seed=1, method=kw.NUTS(**QUICK, sampler=sampler))
     diagnostics = posterior.diagnostics
     assert diagnostics.method == "NUTS"
     assert posterior.values.alpha.shape == (2, 500)
@@ -125,7 +127,7 @@ def test_a_run_that_would_take_too_long_is_refused_with_remedies():
 
 @pytest.mark.parametrize("method", [None, kw.ImportanceSampling(), kw.NUTS(**QUICK)], ids=repr)
 def test_flat_priors_are_refused_by_what_needs_a_posterior(method):
-    with pytest.raises(SpecificationError, match="the prior of shape is Flat.*MAP"):
+    with pytest.raises(SpecificationError, match=r"the prior of shape is Flat.*MAP"):
         kw.fit(kw.MBGNBD(shape=kw.Flat()), cdnow.sample(30), method=method)
 
 

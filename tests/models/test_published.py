@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tests.customers import PURCHASE_MODELS, log_likelihood
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "cdnow.json").read_text())
 FLAT = kw.Flat()
-MAXIMUM_LIKELIHOOD = {
+MAXIMUM_LIKELIHOOD: dict[str, Any] = {
     "BGNBD": kw.BGNBD(mean_rate=FLAT, shape=FLAT, mean_dropout=FLAT, concentration=FLAT),
     "MBGNBD": kw.MBGNBD(mean_rate=FLAT, shape=FLAT, mean_dropout=FLAT, concentration=FLAT),
     "GammaGamma": kw.GammaGamma(scale=FLAT, p=FLAT, q=FLAT),

@@ -1,6 +1,7 @@
 """Simulated customers obey the likelihood, and what is predicted for them is what they do on average."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def lives(model):
     """Posterior, histories at T and purchases until T + HORIZON."""
     posterior = posterior_of(model)
     purchases = simulated(posterior, T + HORIZON)
-    return posterior, histories_of(*history_at(purchases, T), T), purchases
+    return posterior, histories_of(*history_at(purchases, T), T=T), purchases
 
 
 def test_no_impossible_history(model):
@@ -97,14 +98,15 @@ def test_frequency_and_recency_follow_the_likelihood(lives):
     posterior, histories, _ = lives
     nodes, weights = np.polynomial.legendre.leggauss(30)
     edges = np.linspace(0, T, 9)
-    observed, expected = [(histories.frequency == 0).sum()], [SIZE * math.exp(float(log_likelihood(posterior, histories_of(0, 0, T))[0]))]
+    none = (histories.frequency == 0).sum()
+    cells = [(none, np.exp(log_likelihood(posterior, histories_of(0, 0, T)))[0])]
     for x in range(1, 9):
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             t = low + (high - low) * 0.5 * (nodes + 1)
             density = np.exp(log_likelihood(posterior, histories_of(x, t, T)) + (x - 1) * np.log(t) - gammaln(x))
-            expected.append(SIZE * 0.5 * (high - low) * weights @ density)
-            observed.append(((histories.frequency == x) & (histories.recency > low) & (histories.recency <= high)).sum())
-    observed, expected = np.array(observed), np.array(expected)
+            inside = (histories.frequency == x) & (histories.recency > low) & (histories.recency <= high)
+            cells.append((inside.sum(), 0.5 * (high - low) * weights @ density))
+    observed, expected = np.array(cells).T * np.array([[1], [SIZE]])
     assert (np.abs(observed - expected) < STANDARD_ERRORS * np.sqrt(expected)).all()
     assert stats.chisquare([*observed, SIZE - observed.sum()], [*expected, SIZE - expected.sum()]).pvalue > 1e-4
 
@@ -160,7 +162,7 @@ def test_those_who_are_alive_buy_again_some_day(model):
     """With a rate that hardly differs between customers nobody who is alive stays silent for a thousand mean gaps."""
     posterior = posterior_of(model, r=400.0, alpha=400.0, a=2.0, b=4.0)
     purchases = simulated(posterior, 2010.0, size=100_000)
-    histories = histories_of(*history_at(purchases, 10.0, 100_000), 10.0)
+    histories = histories_of(*history_at(purchases, 10.0, 100_000), T=10.0)
     for ahead in (0.0, 5.0):
         alive = np.bincount(purchases.customer[purchases.time > 10.0 + ahead], minlength=100_000) > 0
         p = posterior.p_alive(histories, ahead=kw.days(ahead))["mean"].to_numpy()

@@ -68,4 +68,4 @@ def test_too_large_a_log_likelihood_is_refused():
 
 def test_histories_are_needed_not_a_table():
     with pytest.raises(kw.errors.DataError, match="CustomerHistories"):
-        cdnow.posterior("BGNBD").to_datatree(cdnow.histories().to_pandas())  # type: ignore[arg-type]  # what is tested
+        cdnow.posterior("BGNBD").to_datatree(cdnow.histories().to_pandas())

@@ -1,6 +1,7 @@
 """Expected and median spend: by integration over customers, with infinite means, and in any currency."""
 
 from dataclasses import replace
+from typing import Any
 
 import mpmath as mp
 import numpy as np
@@ -32,17 +33,17 @@ def with_spend_draws(p, q, gamma, p_infinite_mean):
 
 @pytest.mark.parametrize("p, q, gamma", [(6.25, 3.74, 15.44), (0.4, 1.3, 2.0), (30.0, 25.0, 1e4), (2.0, 1.021, 9.0)])
 def test_against_the_integral_over_customers(histories, p, q, gamma):
-    """nu given the history is proportional to Gamma(nu; q, gamma) times Gamma(total; p x, nu); the mean amount is p/nu."""
+    """nu ~ Gamma(q, gamma), and the sum of x amounts ~ Gamma(p x, nu); an amount has mean p/nu."""
     posterior = fixed(p, q, gamma)
     mean, median = posterior.expected_spend(histories)["mean"], posterior.median_spend(histories)["mean"]
     for position, (x, amount) in enumerate(AMOUNTS):
-        with mp.workdps(25):
+        with mp.workdps(16):
             total = mp.mpf(x * amount) if x else mp.mpf(0)
             shape, rate = p * x + q, gamma + total
 
             def average(f, shape=shape, rate=rate):  # over y = log(nu rate)
                 centre, spread = mp.log(shape), 1 / mp.sqrt(shape)
-                pieces = [centre + k * spread for k in (-2500, -500, -100, -40, *range(-20, 11, 2), 20)]
+                pieces = [centre + k * spread for k in (-2500, -500, -100, -40, -20, *range(-10, 11, 2), 20)]
                 return mp.quad(lambda y: f(mp.exp(y) / rate) * mp.exp(shape * y - mp.exp(y)), pieces)
 
             expected = average(lambda nu: p / nu) / average(lambda _: 1)
@@ -83,7 +84,7 @@ def test_no_customer_has_a_negative_expectation(histories, q):
     posterior = fixed(0.5, q, 15.0)
     one = histories.take([1])
     if 0.5 + q <= 1:
-        with pytest.raises(InfiniteValueError, match="1 repeat purchases is infinite.*100.00%"):
+        with pytest.raises(InfiniteValueError, match=r"1 repeat purchases is infinite.*100\.00%"):
             posterior.expected_spend(one)
     drawn = posterior.draws.expected_spend(histories).to_numpy().ravel()
     assert (drawn > 0).all()
@@ -154,17 +155,20 @@ def test_a_heavy_tail_in_the_data_is_found():
     assert posterior.p_infinite_mean > 0.5
     with pytest.raises(InfiniteValueError, match="median_spend"):
         posterior.expected_spend(histories)
-    parameters = posterior.parameters()
+    parameters: Any = posterior.parameters(interval=0.999)
     assert parameters.loc["q", "lower"] < 0.8 < parameters.loc["q", "upper"]
-    median = posterior.median_spend(histories.take(np.flatnonzero(histories.frequency == 0)[:1]))
+    one_time_buyer = histories.take(np.flatnonzero(histories.frequency == 0)[:1])
+    median = posterior.median_spend(one_time_buyer, interval=0.999)
     true = 6.0 * 15.0 / mp.findroot(lambda v: mp.gammainc(0.8, 0, v, regularized=True) - 0.5, 0.5)
     assert median["lower"].iloc[0] < float(true) < median["upper"].iloc[0]
 
 
 def test_the_mass_of_a_posterior_counts_all_weighted_points():
-    posterior = kw.fit(kw.GammaGamma(), simulated(q=1.3), seed=1, method=kw.ImportanceSampling(draws=4000))
+    posterior: Any = kw.fit(
+        kw.GammaGamma(), simulated(q=1.2, size=40), seed=1, method=kw.ImportanceSampling(draws=4000)
+    )
     share = np.mean(posterior.theta.q <= 1)
-    assert 0 < posterior.p_infinite_mean < 0.5
+    assert 0.01 < share < 0.5
     assert posterior.p_infinite_mean == pytest.approx(share, abs=4 * np.sqrt(share / 1000))
 
 
@@ -180,7 +184,8 @@ def in_currency(histories, factor):
 def test_cents_give_the_posterior_of_euros(factor):
     euros = simulated(q=4.0)
     cents = in_currency(euros, factor)
-    one, other = (kw.fit(kw.GammaGamma(), h, seed=1) for h in (euros, cents))
+    one: Any = kw.fit(kw.GammaGamma(), euros, seed=1)
+    other: Any = kw.fit(kw.GammaGamma(), cents, seed=1)
     np.testing.assert_allclose(other.theta.p, one.theta.p, rtol=1e-5)
     np.testing.assert_allclose(other.theta.q, one.theta.q, rtol=1e-5)
     np.testing.assert_allclose(other.theta.gamma, factor * one.theta.gamma, rtol=1e-5)
@@ -192,7 +197,7 @@ def test_cents_give_the_posterior_of_euros(factor):
 
 def test_the_money_scale_is_the_geometric_mean_of_the_customers_means(histories):
     for model in (kw.GammaGamma(), kw.GammaGamma(money_scale=50.0)):
-        prepared = model.prepared(histories.cells(model))
+        prepared: Any = model.prepared(histories.cells(model))
         assert prepared.money_scale == pytest.approx(model.money_scale or (12.5 * 80 * 3) ** (1 / 3), rel=1e-12)
         prior = prepared.quantities[0].prior
         assert isinstance(prior, kw.LogNormal)

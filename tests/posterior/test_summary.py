@@ -19,7 +19,7 @@ def test_it_is_what_numpy_says(rows, draws, interval):
 
 
 def test_blocks_are_small_and_cover_every_row_once():
-    seen = []
+    seen: list[int] = []
 
     def values(block):
         seen.extend(range(block.start, block.stop))

@@ -7,7 +7,7 @@ import pytest
 
 import kundenwert as kw
 from kundenwert.posterior import surface
-from tests.customers import PURCHASE_MODELS, histories_of, with_draws
+from tests.customers import PURCHASE_MODELS, TABLE_ERROR, histories_of, with_draws
 
 DAY, HALF_YEAR, YEAR = 1.0, 182.0, 365.25
 DELTA = math.log(1.15) / YEAR
@@ -28,7 +28,8 @@ def posteriors():
     z = np.random.default_rng(1).normal(size=(4, 48))
     centre = {"r": -1.0, "alpha": 3.0, "a": -0.2, "b": 0.9}
     narrow, wide = (
-        {name: np.exp(value + spread * z[i]) for i, (name, value) in enumerate(centre.items())} for spread in (0.15, 1.2)
+        {name: np.exp(value + spread * z[i]) for i, (name, value) in enumerate(centre.items())}
+        for spread in (0.15, 1.2)
     )
     rng = np.random.default_rng(2)
     levels = {"r": (0.05, 0.3, 5), "alpha": (0.05, 0.5, 300), "a": (0.05, 1, 30), "b": (0.02, 0.3, 200)}
@@ -75,7 +76,8 @@ def largest_error(posterior, histories, ask, formula, rows):
 
 @pytest.mark.parametrize("model", PURCHASE_MODELS)
 @pytest.mark.parametrize(
-    "draws, question", [*(("narrow", question) for question in QUESTIONS), ("wide", "later"), ("extreme", "alive ahead")]
+    "draws, question",
+    [*(("narrow", question) for question in QUESTIONS), ("wide", "later"), ("extreme", "alive ahead")],
 )
 def test_a_surface_agrees_with_the_formula(made, model, question, draws):
     histories = population(20_000)
@@ -110,7 +112,7 @@ def test_without_a_surface_every_pair_is_computed(monkeypatch, made, model, larg
     rows = np.arange(0, len(histories.cells(model())), 3)
     posterior = with_draws(model, **posteriors()["narrow"])
     for ask, formula in QUESTIONS.values():
-        assert largest_error(posterior, histories, ask, formula, rows) < 1e-11
+        assert largest_error(posterior, histories, ask, formula, rows) < TABLE_ERROR
     assert made == [None] * len(QUESTIONS)
 
 

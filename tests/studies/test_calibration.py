@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 DATA_SETS = 300
 CUSTOMERS = 200
-MODELS = {"BGNBD": kw.BGNBD(), "MBGNBD": kw.MBGNBD(), "GammaGamma": kw.GammaGamma(money_scale=30.0)}
+MODELS: dict[str, Any] = {"BGNBD": kw.BGNBD(), "MBGNBD": kw.MBGNBD(), "GammaGamma": kw.GammaGamma(money_scale=30.0)}
 
 
 def purchase_histories(model, theta, rng):

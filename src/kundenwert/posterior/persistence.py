@@ -13,16 +13,17 @@ from kundenwert.duration import check_unit
 from kundenwert.errors import FileFormatError
 from kundenwert.inference.diagnostics import Diagnostics
 from kundenwert.models import MODELS
-from kundenwert.models._base import Model, PurchaseModel, SpendModel
+from kundenwert.posterior.assembly import posterior_of
 from kundenwert.posterior.base import Posterior, Provenance
-from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
-    from kundenwert.models._functions import Array
+    from kundenwert.models._base import Model
+    from kundenwert.posterior.purchase import PurchasePosterior
+
 
 __all__ = ["load", "save"]
 
@@ -42,9 +43,8 @@ def save(posterior: Posterior, path: str | PathLike[str]) -> None:
         "unit": posterior.unit,
         "diagnostics": asdict(posterior.diagnostics),
         "provenance": asdict(posterior.provenance),
+        "p_infinite_mean": posterior.p_infinite_mean if isinstance(posterior, SpendPosterior) else None,
     }
-    if isinstance(posterior, SpendPosterior):
-        meta["p_infinite_mean"] = posterior.p_infinite_mean
     chains, draws = posterior.values[0].shape
     with h5netcdf.File(path, "w") as file:
         file.attrs[ATTRIBUTE] = json.dumps(meta)
@@ -74,47 +74,33 @@ def load(path: str | PathLike[str], *, models: Sequence[type[Model[Any]]] = ()) 
 
     try:
         with h5py.File(path, "r") as file:
-            text = file.attrs.get(ATTRIBUTE)
-            if text is None:
-                message = f"{path} is a NetCDF file, but not a saved posterior of kundenwert"
-                raise FileFormatError(message)
-            meta = json.loads(str(text))
-            _check_version(path, meta)
+            meta = _meta(path, file.attrs.get(ATTRIBUTE))
             model = _model(path, meta["model"], models)
             values = model.named([np.array(file[name][...]) for name in model.parameter_names])
-            check_unit(meta["unit"])
+        notes = tuple(meta["diagnostics"].pop("notes"))
+        return posterior_of(
+            model,
+            values,
+            unit=check_unit(meta["unit"]),
+            diagnostics=Diagnostics(**meta["diagnostics"], notes=notes),
+            provenance=Provenance(**meta["provenance"]),
+            p_infinite_mean=meta["p_infinite_mean"],
+        )
     except (FileNotFoundError, FileFormatError):
         raise
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} cannot be read as a saved posterior ({error}); it is damaged or of another kind"
         raise FileFormatError(message) from error
-    return _posterior(path, meta, model, values)
 
 
-def _posterior(
-    path: str | PathLike[str], meta: dict[str, Any], model: Model[Any], values: tuple[Array, ...]
-) -> PurchasePosterior | SpendPosterior:
-    try:
-        notes = tuple(meta["diagnostics"].pop("notes"))
-        diagnostics = Diagnostics(**meta["diagnostics"], notes=notes)
-        provenance = Provenance(**meta["provenance"])
-        unit = meta["unit"]
-        if isinstance(model, SpendModel):
-            return SpendPosterior(
-                model=model,
-                unit=unit,
-                values=values,
-                diagnostics=diagnostics,
-                provenance=provenance,
-                p_infinite_mean=meta["p_infinite_mean"],
-            )
-    except (KeyError, TypeError) as error:
-        message = f"{path} lacks a part of a saved posterior ({error}); it is damaged"
-        raise FileFormatError(message) from error
-    if not isinstance(model, PurchaseModel):
-        message = f"{path} holds a {type(model).__name__}, which is neither a purchase nor a spend model"
+def _meta(path: str | PathLike[str], text: object) -> dict[str, Any]:
+    """What the file says of itself."""
+    if text is None:
+        message = f"{path} is a NetCDF file, but not a saved posterior of kundenwert"
         raise FileFormatError(message)
-    return PurchasePosterior(model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance)
+    meta: dict[str, Any] = json.loads(str(text))
+    _check_version(path, meta)
+    return meta
 
 
 def _check_version(path: str | PathLike[str], meta: dict[str, Any]) -> None:
