@@ -156,6 +156,16 @@ class _Task:
         return time.perf_counter() - self.began
 
     @property
+    def stream(self) -> np.random.SeedSequence:
+        """Source of randomness: posteriors of two models, or of two sets of customers, are independent for one seed.
+
+        Times and amounts do not enter, so that days and weeks, euros and cents give the same draws.
+        """
+        name = type(self.model).__name__.encode()
+        customers = self.cells["x"].tobytes() + self.cells.counts.tobytes()
+        return np.random.SeedSequence(self.seed, spawn_key=(zlib.crc32(name), zlib.crc32(customers)))
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the likelihood leaves out although there were repeat purchases."""
         silent = (self.cells["x"] > 0) & ~self.model.informative(self.cells)
@@ -181,9 +191,7 @@ class _Task:
 
 
 def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | SpendPosterior:
-    # streams differ by model, so that posteriors fitted with one seed are independent
-    stream = np.random.SeedSequence(task.seed, spawn_key=(zlib.crc32(type(task.model).__name__.encode()),))
-    rng = np.random.default_rng(stream)
+    rng = np.random.default_rng(task.stream)
     weighted = importance_points(task.target, method, rng)
     values = task.target.parameters(resample(weighted, method.draws, rng))
     diagnostics = Diagnostics(
@@ -208,7 +216,7 @@ def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | 
 def _nuts(task: _Task, method: NUTS, *notes: str) -> PurchasePosterior | SpendPosterior:
     from kundenwert.inference.pymc import run_nuts
 
-    chains = run_nuts(task.model, task.cells, method, task.seed, threads())
+    chains = run_nuts(task.model, task.cells, method, int(task.stream.generate_state(1)[0]), threads())
     values = task.model.parameters_of(list(chains.values), task.cells.unit)
     diagnostics = Diagnostics(
         method="NUTS",

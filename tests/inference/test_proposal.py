@@ -117,6 +117,11 @@ def test_a_component_without_points_is_dropped():
     assert len(far.fitted_to(points, np.full(1000, 1e-3)).shares) == 1
 
 
+def test_a_single_point_with_all_the_weight_does_no_harm():
+    points = np.random.default_rng(8).normal(size=(2, 100))
+    assert np.isfinite(ONE.fitted_to(points, np.eye(100)[3]).log_density(points)).all()
+
+
 def test_tails_are_heavy():
     far = np.array([[1e5], [0.0]])
     slope = ONE.log_density(2 * far) - ONE.log_density(far)

@@ -58,6 +58,21 @@ def test_impossible_points_have_density_zero_and_no_warning():
     assert np.isfinite(found[1])
 
 
+@pytest.mark.parametrize("model", [kw.BGNBD(), kw.MBGNBD()])
+def test_a_point_where_the_formula_has_lost_its_digits_is_impossible(model):
+    # r = 7e21: the log-likelihood of 30 customers would come out as hundreds of millions
+    far = np.array([[20.8], [50.4], [29.5], [-1.6]])
+    assert Target(model, cdnow.sample(30).cells(model))(far).tolist() == [-np.inf]
+
+
+@pytest.mark.parametrize("name", cdnow.MODELS)
+def test_no_far_point_beats_the_good_ones(name):
+    cells = cdnow.histories().cells(cdnow.MODELS[name])
+    target = Target(cdnow.MODELS[name].prepared(cells), cells)
+    far = target.typical[:, None] + np.random.default_rng(1).uniform(-40, 40, (target.dimension, 4000))
+    assert target(far).max() < target(target.typical[:, None])[0]
+
+
 def test_customers_without_a_repeat_amount_do_not_enter_spend():
     cells = cdnow.histories().cells(kw.GammaGamma())
     target = Target(kw.GammaGamma().prepared(cells), cells)

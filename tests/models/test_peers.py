@@ -91,7 +91,7 @@ UNKNOWN = {
     "positional method": lambda h, _: kw.fit(kw.BGNBD(), h, kw.MAP()),  # type: ignore[call-overload]
     "parameter for prior": lambda _h, _: kw.BGNBD(r=kw.LogNormal(0, 1)),  # type: ignore[call-arg]
     "positional prior": lambda _h, _: kw.BGNBD(kw.LogNormal(0, 1)),  # type: ignore[call-arg]
-    "units": lambda _h, _: kw.MBGNBD.Parameters(**DAILY, units="day"),
+    "units": lambda _h, _: kw.MBGNBD.Parameters(**DAILY, units="day"),  # type: ignore[call-arg]
     "no unit": lambda _h, _: kw.MBGNBD.Parameters(**DAILY),
     "v": lambda _h, _: kw.GammaGamma(v=kw.LogNormal(0, 1)),  # type: ignore[call-arg]
     "future_t": lambda h, p: p.p_alive(h, future_t=kw.weeks(1)),

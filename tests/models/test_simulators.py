@@ -35,6 +35,11 @@ def history_at(purchases, end, size=SIZE):
     return x, t_x
 
 
+def histories_at(purchases, end, size=SIZE):
+    x, t_x = history_at(purchases, end, size)
+    return histories_of(x, t_x, end)
+
+
 def assert_averages(difference, sd=None):
     """The mean of independent differences is zero within four standard errors."""
     error = (difference.std() if sd is None else sd) / math.sqrt(len(difference))
@@ -51,7 +56,7 @@ def lives(model):
     """Posterior, histories at T and purchases until T + HORIZON."""
     posterior = posterior_of(model)
     purchases = simulated(posterior, T + HORIZON)
-    return posterior, histories_of(*history_at(purchases, T), T=T), purchases
+    return posterior, histories_at(purchases, T), purchases
 
 
 def test_no_impossible_history(model):
@@ -162,7 +167,7 @@ def test_those_who_are_alive_buy_again_some_day(model):
     """With a rate that hardly differs between customers nobody who is alive stays silent for a thousand mean gaps."""
     posterior = posterior_of(model, r=400.0, alpha=400.0, a=2.0, b=4.0)
     purchases = simulated(posterior, 2010.0, size=100_000)
-    histories = histories_of(*history_at(purchases, 10.0, 100_000), T=10.0)
+    histories = histories_at(purchases, 10.0, 100_000)
     for ahead in (0.0, 5.0):
         alive = np.bincount(purchases.customer[purchases.time > 10.0 + ahead], minlength=100_000) > 0
         p = posterior.p_alive(histories, ahead=kw.days(ahead))["mean"].to_numpy()

@@ -87,14 +87,14 @@ def value_summary(
     """Net present value of each distinct history, and the histories."""
     histories = as_histories(histories).in_unit(purchases.unit)
     cells = histories.cells(_Needs((*purchases.model.needs, *spend.model.needs)))
-    purchases, spend = _paired(purchases, spend, cells)
+    purchases, spend = _paired(purchases, spend)
     # customers who differ in spend only share the costly part; both kinds of cells are sorted alike
     purchase_cells = histories.cells(purchases.model)
     member = np.empty(len(cells), dtype=np.int64)
     member[cells.index] = np.arange(len(histories))
     shared = purchase_cells.index[member]
     discounted = purchases.discounted_of(economics.annual_discount_rate, horizon)(purchase_cells)
-    expected = spend.of_cells.expected_spend(cells)
+    expected = spend.finite_spend(cells)
 
     def values(rows: slice) -> Array:
         first, last = shared[rows.start], shared[rows.stop - 1] + 1
@@ -103,15 +103,12 @@ def value_summary(
     return summarise(len(cells), purchases.of_cells.draws, values, interval), cells
 
 
-def _paired(
-    purchases: PurchasePosterior, spend: SpendPosterior, cells: Cells
-) -> tuple[PurchasePosterior, SpendPosterior]:
-    """Both with equally many draws, those without a mean amount left out.
+def _paired(purchases: PurchasePosterior, spend: SpendPosterior) -> tuple[PurchasePosterior, SpendPosterior]:
+    """Both with equally many draws.
 
     Draws pair by position: their random order makes them independent. The longer posterior is thinned evenly; a
     single draw goes with all of the other.
     """
-    spend = spend.chosen(np.flatnonzero(spend.with_mean(cells)))
     counts = purchases.of_cells.draws, spend.of_cells.draws
     count = max(counts) if min(counts) == 1 else min(counts)
     return purchases.chosen(thinning(counts[0], count)), spend.chosen(thinning(counts[1], count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -11,6 +12,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from kundenwert.errors import InferenceError
+from kundenwert.inference.target import FARTHEST
 
 if TYPE_CHECKING:
     from kundenwert.inference.target import Target
@@ -24,7 +26,6 @@ GRADIENT_STEP: Final = 1e-3
 HESSIAN_STEP: Final = 5e-3
 NEWTON_STEPS: Final = 12
 SMALLEST_STEP: Final = 1e-6
-FARTHEST: Final = 25.0  # from typical values, on logarithms and logits
 
 
 @final
@@ -61,19 +62,16 @@ def find_mode(target: Target[Any], *, exact: bool) -> Mode:
         names = [q.name for q in target.quantities]
         message = (
             f"no mode was found near {dict(zip(names, found.round(1).tolist(), strict=True))} (logarithms and logits): "
-            "the data do not bound the density. Use proper priors instead of flat ones, or more data"
+            "the density has no clear maximum there. Use proper or tighter priors, more data, or another method; "
+            "amounts that never vary, for example, push a shape without bound"
         )
         raise InferenceError(message)
     value, _, precision = _expansion(target, found)
     return Mode(found, value, precision)
 
 
-def _guess(target: Target[Any]) -> Array:
-    return np.array([q.coordinate(np.asarray(q.guess)) for q in target.quantities])
-
-
 def _best_candidate(target: Target[Any]) -> Array:
-    guess = _guess(target)[:, None]
+    guess = target.typical[:, None]
     cloud = ndtri(qmc.Sobol(target.dimension, seed=0).random(CANDIDATES) * (1 - 1e-6) + 5e-7).T
     candidates = np.concatenate([guess, guess + 1.5 * cloud], axis=1)
     values = target(candidates)
@@ -89,6 +87,8 @@ def _search(target: Target[Any], start: Array) -> Array:
 
     def loss_and_slope(q: Array) -> tuple[float, Array]:
         values = target(np.concatenate([q[:, None], _gradient_points(q)], axis=1)) / target.customers
+        if not np.isfinite(values).all():  # a step too far
+            return math.inf, np.zeros(target.dimension)
         return -float(values[0]), -(values[1:].reshape(-1, 4) @ weights)
 
     found = minimize(loss_and_slope, start, jac=True, method="BFGS", options={"gtol": 1e-5, "maxiter": 500})
@@ -97,11 +97,10 @@ def _search(target: Target[Any], start: Array) -> Array:
 
 def _polished(target: Target[Any], location: Array) -> Mode | None:
     """Newton steps until they vanish; None if they do not."""
-    guess = _guess(target)
     for _ in range(NEWTON_STEPS):
         value, gradient, precision = _expansion(target, location)
         eigenvalues = np.linalg.eigvalsh(precision)
-        if not np.isfinite(value) or not eigenvalues[0] > 0 or np.abs(location - guess).max() > FARTHEST:
+        if not np.isfinite(value) or not eigenvalues[0] > 0 or np.abs(location - target.typical).max() > FARTHEST:
             return None
         step = np.linalg.solve(precision, gradient)
         if np.abs(step).max() < SMALLEST_STEP:

@@ -18,6 +18,7 @@ __all__ = ["StudentMixture"]
 DEGREES_OF_FREEDOM: Final = 5.0
 EM_STEPS: Final = 8
 SMALLEST_SHARE: Final = 0.02
+RIDGE: Final = 1e-9
 
 
 @final
@@ -73,7 +74,10 @@ class StudentMixture:
             locations = pull @ points.T / pull.sum(axis=1)[:, None]
             centred = points.T[None] - locations[:, None]
             scales = np.einsum("kn,kni,knj->kij", pull, centred, centred) / shares[:, None, None]
+            scales += RIDGE * np.trace(scales, axis1=1, axis2=2)[:, None, None] * np.eye(dimension)
             kept = (shares > SMALLEST_SHARE * shares.sum()) & (np.linalg.eigvalsh(scales)[:, 0] > 0)
+            if not kept.any():  # a single point has all the weight
+                return mixture
             mixture = StudentMixture(shares[kept] / shares[kept].sum(), locations[kept], scales[kept])
         return mixture
 

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from kundenwert.models._base import Model
     from kundenwert.models._functions import Array
 
-__all__ = ["Target"]
+__all__ = ["FARTHEST", "Target"]
 
 CELLS_IN_BLOCK: Final = 1024
 POINTS_IN_BLOCK: Final = 64
 CELLS_WORTH_THREADS: Final = 128
+FARTHEST: Final = 25.0  # from typical values, on logarithms and logits; beyond, likelihoods lose all their digits
 
 
 @final
@@ -31,6 +32,7 @@ class Target[P: tuple["Array", ...]]:
         self.unit = cells.unit
         self.quantities = model.quantities
         self.dimension = len(self.quantities)
+        self.typical = np.array([q.coordinate(np.asarray(q.guess)) for q in self.quantities])
         used = np.flatnonzero(model.informative(cells))
         if most_cells is not None:
             used = used[:: max(1, -(-len(used) // most_cells))]  # cells are sorted, so this is a stratified sample
@@ -59,7 +61,7 @@ class Target[P: tuple["Array", ...]]:
         return np.asarray(np.sum(densities, axis=0))
 
     def log_likelihood(self, coordinates: Array) -> Array:
-        """Log-likelihood of all customers at coordinates of shape (dimension, points); -inf where not finite."""
+        """Log-likelihood of all customers at coordinates of shape (dimension, points); -inf if not finite or far off."""
         if self.cells < CELLS_WORTH_THREADS:
             return np.concatenate([self._chunk(chunk) for chunk in _split(coordinates, POINTS_IN_BLOCK)])
         size = min(POINTS_IN_BLOCK, -(-coordinates.shape[1] // threads()))
@@ -75,7 +77,8 @@ class Target[P: tuple["Array", ...]]:
             theta = self.parameters(coordinates)
             for history, counts in self._blocks:
                 total += counts @ self.model.log_likelihood(theta, history, NUMPY)
-        return np.where(np.isfinite(total), total, -np.inf)
+        near = np.abs(coordinates - self.typical[:, None]).max(axis=0) <= FARTHEST
+        return np.where(near & np.isfinite(total), total, -np.inf)
 
 
 def _split(coordinates: Array, size: int) -> list[Array]:

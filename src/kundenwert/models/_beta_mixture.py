@@ -10,7 +10,8 @@ The textbook forms in 2F1 lose all digits near a = 1, overflow for frequent buye
 discounting. These averages are taken instead by the trapezoidal rule in y = logit p, which converges geometrically:
 the integrand is analytic there and decays like exp(a y) on the left and exp(-b y) on the right. Beyond the nodes
 both tails are geometric series and are added in closed form, which matters when a or b is small. Time integrals
-with discounting are Gauss-Legendre in log(1 + u/A).
+with discounting are Gauss-Legendre in log(1 + u/A), graded towards u = 0. Expectations below about 1e-100 may lose
+relative accuracy: there the average lives far in the tail of the beta distribution.
 """
 
 from __future__ import annotations
@@ -117,26 +118,34 @@ class BetaMixture:
                 with np.errstate(divide="ignore"):
                     return np.where(self.a > 1, (self.a + self.b - 1) / np.maximum(self.a - 1, 0), np.inf)
             return self.purchases(0.0, horizon)
-        reach = min(horizon, DISCOUNT_CUTOFF / rate) / self.A
         if horizon == 0:
             return np.zeros(self.n.shape)
+        reach = min(horizon, DISCOUNT_CUTOFF / rate) / self.A
         p, weight = self._nodes(reach)
+        shape = self.n + 1
         length = np.log1p(reach)  # the integral runs over y = log(1 + u/A), from 0 to here
-        points, point_weights = _gauss_legendre(self._time_nodes(rate, horizon, length))
-        shape = (self.n + 1)[..., None]
+        # nodes are graded towards y = 0 as far as discounting and dropout make the integrand fall there
+        grading = np.log1p(0.1 * length * (shape * self._large_p() + rate * self.A))
+        points, point_weights = _gauss_legendre(self._time_nodes(length, grading))
+        scale = length / np.expm1(grading)
         total = np.zeros(self.n.shape)
         for point, point_weight in zip(points, point_weights, strict=True):
-            y = length * (0.5 * (point + 1))
+            growth = np.exp(grading * point)
+            y = scale * (growth - 1)
             v = np.expm1(y)
-            intensity = _mean(np.exp(-shape * np.log1p(p * v[..., None])), weight)
-            total += point_weight * np.exp(y - rate * self.A * v) * intensity
-        return self.n * total * (0.5 * length)
+            intensity = _mean(np.exp(-shape[..., None] * np.log1p(p * v[..., None])), weight)
+            total += point_weight * growth * np.exp(y - rate * self.A * v) * intensity
+        return self.n * total * scale * grading
 
-    def _time_nodes(self, rate: float, horizon: float, length: Array) -> int:
-        """Gauss-Legendre nodes for 1e-10: more for a long interval and for a steep fall by discounting or dropout."""
-        fall = np.minimum(length * (self.n + 1) * self.a / (self.a + self.b), DISCOUNT_CUTOFF)
-        fall += min(rate * horizon, DISCOUNT_CUTOFF)
-        return 6 + math.ceil(float(np.max(2 * length + 2 * np.sqrt(fall))))
+    def _large_p(self) -> Array:
+        """A dropout probability that few customers exceed."""
+        mean = self.a / (self.a + self.b)
+        return np.asarray(np.minimum(1, mean + 6 * np.sqrt(mean * (1 - mean) / (self.a + self.b + 1))))
+
+    def _time_nodes(self, length: Array, grading: Array) -> int:
+        """Gauss-Legendre nodes for the error wanted."""
+        nodes = float(np.max(16 + 3 * length + 6 * grading))
+        return math.ceil(nodes * math.log(self.error) / math.log(ERROR))
 
     def _nodes(self, reach: Array) -> tuple[Array, Array]:
         """Nodes p and weights of the average over p, last axis new; `reach` is the largest u/A wanted."""
@@ -144,7 +153,7 @@ class BetaMixture:
         centre = psi(a) - psi(b)
         spread = np.sqrt(polygamma(1, a) + polygamma(1, b))
         # left of `flat` the integrand is constant in p up to the error: only the tail of the weight remains
-        flat = math.log(self.error / 10) - np.log(reach) - np.log1p(n) - np.log1p(b / (n + 1))
+        flat = math.log(self.error / 10) - np.log(reach * (n + 1) + a + b)
         low = np.maximum(flat, centre - 40 * np.maximum(spread, 1 / a))
         high = np.minimum(centre + 9 * spread + 40 / b, 37 + np.log(a + n + 1))
         # the integrand is analytic for |Im y| < pi/2, so the error is about exp(-pi^2/step)
@@ -157,14 +166,14 @@ class BetaMixture:
         weight = np.exp(a[..., None] * log_p + b[..., None] * log_1_p - betaln(a, b)[..., None])
         weight[..., 0] *= 1 + _geometric_tail(a * step)
         weight[..., -1] *= 1 + _geometric_tail(b * step)
-        return np.exp(log_p), weight * step[..., None]
+        return np.exp(log_p), weight / weight.sum(axis=-1, keepdims=True)
 
 
 @cache
 def _gauss_legendre(count: int) -> tuple[Array, Array]:
-    """Nodes and weights on [-1, 1]."""
+    """Nodes and weights on [0, 1]."""
     nodes, weights = np.polynomial.legendre.leggauss(count)
-    return nodes, weights
+    return (nodes + 1) / 2, weights / 2
 
 
 def _mean(values: Array, weight: Array) -> Array:

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
     from kundenwert.histories import Cells, CustomerHistories
     from kundenwert.models._base import SpendModel
+    from kundenwert.models._functions import Array
+    from kundenwert.posterior.values import Block
 
 __all__ = ["SpendDraws", "SpendPosterior"]
 
 LARGEST_MASS: Final = 1e-3
+LARGEST_LEFT_OUT: Final = 1e-2
 MARGIN: Final = 0.02  # how far from an infinite mean a draw must be to be averaged over
 
 
@@ -57,12 +60,11 @@ class SpendPosterior(Posterior):
         Raises
         ------
         InfiniteValueError
-            If the posterior probability that the mean is infinite exceeds 0.001. Below that, the draws near an
-            infinite mean (0.02 or less away) are left out; :attr:`p_infinite_mean` reports their mass.
+            If, for a customer's frequency, the mean is infinite with a posterior probability above 0.001. Below that,
+            the draws whose tail index exceeds that of an infinite mean by 0.02 or less are left out for this customer.
         """
         cells = as_histories(histories).cells(self.model)
-        finite = self.values_with_mean(cells)
-        summary = summarise(len(cells), finite.draws, finite.expected_spend(cells), interval)
+        summary = summarise(len(cells), self.of_cells.draws, self.finite_spend(cells), interval)
         return summary.at(cells.index).to_pandas(histories.customer_id)
 
     def median_spend(self, histories: CustomerHistories, *, interval: float = 0.90) -> pd.DataFrame:
@@ -97,42 +99,43 @@ class SpendPosterior(Posterior):
         """Values per cell and draw: what tables are made of."""
         return SpendValues(self.model, self.theta)
 
-    def values_with_mean(self, cells: Cells) -> SpendValues:
-        """Values for the draws in which all these cells have a finite mean.
+    def finite_spend(self, cells: Cells) -> Block:
+        """Expected amount of a purchase; NaN in the draws that are left out because the mean is, or nearly, infinite.
 
         Raises
         ------
         InfiniteValueError
-            If that would leave out more than a thousandth of the posterior.
+            If more than a thousandth of the posterior has no mean for one of these cells.
         """
-        keep = self.with_mean(cells)
-        return SpendValues(self.model, self.model.named([value[keep] for value in self.theta]))
+        for frequency in np.unique(cells["x"]):
+            if not self._refuse_infinite(cells, frequency):
+                break  # more purchases only make the tail lighter
+        expected = self.of_cells.expected_spend(cells)
+        margin = MARGIN if self.of_cells.draws > 1 else 0.0
 
-    def with_mean(self, cells: Cells) -> NDArray[np.bool_]:
-        """Which draws have a finite mean for all these cells, shape (draws,)."""
-        frequency = cells["x"]
-        if self.p_infinite_mean <= LARGEST_MASS:
-            return self._clear_of_infinity(0.0)
-        if (frequency == 0).any():
+        def values(rows: slice) -> Array:
+            near = self.model.without_mean(self.theta, cells["x"][rows, None], margin)
+            return np.where(near, np.nan, expected(rows))
+
+        return values
+
+    def _refuse_infinite(self, cells: Cells, frequency: float) -> bool:
+        """Raise if the mean at this frequency is infinite too often; else whether it is ever."""
+        infinite = float(self.model.without_mean(self.theta, np.asarray(frequency)).mean())
+        near = float(self.model.without_mean(self.theta, np.asarray(frequency), MARGIN).mean())
+        if frequency == 0:
+            infinite = max(infinite, self.p_infinite_mean)
+        left_out = near if self.of_cells.draws > 1 else 0.0
+        if infinite > LARGEST_MASS or left_out > LARGEST_LEFT_OUT:
+            number = int(cells.counts[cells["x"] == frequency].sum())
+            whose = "the population" if frequency == 0 else f"customers with {frequency:.0f} repeat purchases"
             message = (
-                f"the population's mean amount is infinite with posterior probability {self.p_infinite_mean:.2%} "
-                f"(more than {LARGEST_MASS:.1%}), and {int((frequency == 0).sum()):,} of these histories have no "
-                "repeat purchase and so take that mean. Use SpendPosterior.median_spend, leave these customers out, "
-                "or give q a tighter prior if you know that large amounts are bounded"
+                f"the mean amount of {whose} is infinite with posterior probability {infinite:.2%} (allowed is "
+                f"{LARGEST_MASS:.1%}), and {number:,} of these customers take it. Use SpendPosterior.median_spend, "
+                "leave them out, or give q a tighter prior if you know that large amounts are bounded"
             )
             raise InfiniteValueError(message)
-        infinite = float(self.model.without_mean(self.theta, np.asarray(frequency.min())).mean())
-        if infinite > LARGEST_MASS:
-            message = (
-                f"the mean amount of customers with {frequency.min():.0f} repeat purchases is infinite with posterior "
-                f"probability {infinite:.2%}. Use SpendPosterior.median_spend, or leave these customers out"
-            )
-            raise InfiniteValueError(message)
-        # the same draws for everybody, so that a customer's value does not depend on who else is asked about
-        return self._clear_of_infinity(1.0)
-
-    def _clear_of_infinity(self, frequency: float) -> NDArray[np.bool_]:
-        return ~self.model.without_mean(self.theta, np.asarray(frequency), MARGIN)
+        return near > 0
 
 
 @final

@@ -72,7 +72,7 @@ def in_blocks(rows: int, draws: int, work: Callable[[slice], None]) -> None:
 
 
 def summarise(rows: int, draws: int, values: Callable[[slice], Array], interval: float) -> Summary:
-    """Summarise `values(rows)`, arrays of shape (rows in the slice, draws), over the draws."""
+    """Summarise `values(rows)`, arrays of shape (rows in the slice, draws), over the draws; NaN is left out."""
     return summarise_all(rows, draws, 1, lambda block: (values(block),), interval=interval)[0]
 
 
@@ -86,13 +86,23 @@ def summarise_all(
     def work(block: slice) -> None:
         for result, value in zip(results, values(block), strict=True):
             drawn = np.broadcast_to(value, (block.stop - block.start, draws))
-            result.mean[block] = drawn.mean(axis=-1)
             ordered = np.sort(drawn, axis=-1)
+            if np.isnan(ordered[:, -1]).any():
+                result.mean[block], result.lower[block], result.upper[block] = _without_nan(ordered, tail)
+                continue
+            result.mean[block] = drawn.mean(axis=-1)
             result.lower[block] = _quantile(ordered, tail)
             result.upper[block] = _quantile(ordered, 1 - tail)
 
     in_blocks(rows, draws, work)
     return results
+
+
+def _without_nan(ordered: Array, tail: float) -> tuple[Array, Array, Array]:
+    """Mean and quantiles of each sorted row over the draws that are not left out (NaN, sorted last)."""
+    kept = [row[: np.searchsorted(row, np.nan)] for row in ordered]
+    lower, upper = ([float(_quantile(row, q)) for row in kept] for q in (tail, 1 - tail))
+    return np.array([row.mean() for row in kept]), np.array(lower), np.array(upper)
 
 
 def _quantile(ordered: Array, probability: float) -> Array:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Positive", "Surface", "over_pairs", "surface_of"]
 
 EXACT_UP_TO: Final = 8  # frequencies below this are nodes themselves: that is where the function bends
-LARGEST_ERROR: Final = 1e-8
+LARGEST_ERROR: Final = 1e-7
 PROBES: Final = 24
+WORST_DRAWS: Final = 16
 PAIRS_AT_ONCE: Final = 256
 REFINEMENTS: Final = 3
 LARGEST_TABLE: Final = 2**23
@@ -150,9 +151,8 @@ def surface_of(function: Positive, x: Array, T: Array) -> Surface | None:
     """A surface through distinct pairs (x, T), or None if interpolation is not worth it or not accurate enough."""
     x_values, T_values = np.unique(x), np.unique(T)
     large = x_values[x_values >= EXACT_UP_TO]
-    rng = np.random.default_rng(0)
-    probes = rng.choice(len(x), min(PROBES, len(x)), replace=False)
-    probes = probes[np.lexsort((T[probes], x[probes]))]
+    probes = _probes(x, T, function.offset)
+    probed = function.probed
     truth: Array | None = None
     refinement = 1.0
     for _ in range(REFINEMENTS):
@@ -163,13 +163,30 @@ def surface_of(function: Positive, x: Array, T: Array) -> Surface | None:
         if len(x_nodes) * len(T_nodes) >= len(x):
             return None
         if truth is None:
-            truth = function.at(x[probes], T[probes], function.probed)
+            truth = function.at(x[probes], T[probes])
         grid = _Grid(x_nodes, T_nodes, x_axis, T_axis)
-        probe = _tabulated(function, grid, function.probed)
-        if probe is not None and np.max(np.abs(probe(x[probes], T[probes]) / truth - 1)) < LARGEST_ERROR:
-            return _tabulated(function, grid, None)
+        for draws in (probed, np.arange(function.draws)):  # first on a few draws, then on all
+            surface = _tabulated(function, grid, draws)
+            if surface is None:
+                return None
+            error = np.abs(surface(x[probes], T[probes]) / truth[:, draws] - 1).max(axis=0)
+            if not error.max() < LARGEST_ERROR:
+                probed = np.union1d(probed, draws[np.argsort(error)[-WORST_DRAWS:]])
+                break
+        else:
+            return surface
         refinement *= 1.5
     return None
+
+
+def _probes(x: Array, T: Array, offset: float) -> Positions:
+    """Positions of pairs spread evenly over log(x + 1) and log(T + offset), in order."""
+    places = np.stack([np.log1p(x), np.log(T + offset)], axis=1)
+    low, high = places.min(axis=0), places.max(axis=0)
+    places = (places - low) / np.where(high > low, high - low, 1)
+    wanted = np.random.default_rng(0).random((PROBES, 2))
+    nearest = [int(np.argmin(np.sum((places - place) ** 2, axis=1))) for place in wanted]
+    return np.unique(nearest)
 
 
 def _axis(values: Array, offset: float, to_singularity: float, refinement: float) -> _Axis | None:
@@ -183,7 +200,7 @@ def _axis(values: Array, offset: float, to_singularity: float, refinement: float
     return _Axis.chebyshev(float(values[0]), float(values[-1]), offset, count) if count < len(values) else None
 
 
-def _tabulated(function: Positive, grid: _Grid, draws: Positions | None) -> Surface | None:
+def _tabulated(function: Positive, grid: _Grid, draws: Positions) -> Surface | None:
     """The surface with its values at the nodes; None if a value has no logarithm."""
     x, T = grid.x, grid.T
     values = function.at(np.repeat(x, len(T)), np.tile(T, len(x)), draws)
