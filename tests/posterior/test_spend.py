@@ -73,7 +73,7 @@ def test_no_population_mean_is_an_error_that_names_the_mass_and_the_median(histo
     assert posterior.p_infinite_mean == 1
     with pytest.raises(InfiniteValueError, match=r"probability 100\.00%.*median_spend") as caught:
         posterior.expected_spend(histories)
-    assert "1 of these histories" in str(caught.value)
+    assert "1 of these customers" in str(caught.value)
     median = posterior.median_spend(histories)
     assert (np.isfinite(median) & (median > 0)).all(axis=None)
 

@@ -62,7 +62,7 @@ def find_mode(target: Target[Any], *, exact: bool) -> Mode:
         names = [q.name for q in target.quantities]
         message = (
             f"no mode was found near {dict(zip(names, found.round(1).tolist(), strict=True))} (logarithms and logits): "
-            "the density has no clear maximum there. Use proper or tighter priors, more data, or another method; "
+            "the density has no clear maximum there. Use proper priors, or tighter ones, or more data; "
             "amounts that never vary, for example, push a shape without bound"
         )
         raise InferenceError(message)

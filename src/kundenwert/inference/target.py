@@ -61,7 +61,7 @@ class Target[P: tuple["Array", ...]]:
         return np.asarray(np.sum(densities, axis=0))
 
     def log_likelihood(self, coordinates: Array) -> Array:
-        """Log-likelihood of all customers at coordinates of shape (dimension, points); -inf if not finite or far off."""
+        """Log-likelihood of all customers at coordinates of shape (dimension, points); -inf if not finite or far."""
         if self.cells < CELLS_WORTH_THREADS:
             return np.concatenate([self._chunk(chunk) for chunk in _split(coordinates, POINTS_IN_BLOCK)])
         size = min(POINTS_IN_BLOCK, -(-coordinates.shape[1] // threads()))

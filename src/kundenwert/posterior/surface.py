@@ -32,7 +32,7 @@ EXACT_UP_TO: Final = 8  # frequencies below this are nodes themselves: that is w
 LARGEST_ERROR: Final = 1e-7
 PROBES: Final = 24
 WORST_DRAWS: Final = 16
-PAIRS_AT_ONCE: Final = 256
+PAIRS_AT_ONCE: Final = 1024
 REFINEMENTS: Final = 3
 LARGEST_TABLE: Final = 2**23
 
@@ -173,8 +173,8 @@ def surface_of(function: Positive, x: Array, T: Array) -> Surface | None:
             if not error.max() < LARGEST_ERROR:
                 probed = np.union1d(probed, draws[np.argsort(error)[-WORST_DRAWS:]])
                 break
-        else:
-            return surface
+            if len(draws) == function.draws:
+                return surface
         refinement *= 1.5
     return None
 
