@@ -66,8 +66,9 @@ def importance_points(target: Target[Any], method: ImportanceSampling, rng: np.r
         if best.pareto_k < GOOD_PARETO_K and best.ess > GOOD_EFFICIENCY * count:
             break
         # one t distribution did not fit well enough twice: let several share the work
-        start = proposal.split(best.points, best.weights) if round_ == 1 else proposal
-        proposal = start.fitted_to(best.points, best.weights)
+        start = proposal.split(latest.points, latest.weights) if round_ == 1 else proposal
+        # the latest points and not the best ones: those gave the proposal that has just fallen short
+        proposal = start.fitted_to(latest.points, latest.weights)
     assert best is not None  # noqa: S101 - the loop runs at least once
     return best
 
