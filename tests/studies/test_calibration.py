@@ -1,6 +1,5 @@
 """Simulation-based calibration: truths drawn from a fit's own priors lie in its posteriors as they should."""
 
-import math
 import warnings
 from typing import Any
 
@@ -67,4 +66,4 @@ def test_truths_from_the_priors_have_uniform_ranks_and_intervals_cover_them(name
     print(name, "KS p", p_values, "coverage", coverage, "NUTS", fallen_back)  # noqa: T201 - pytest shows it with -s
     assert all(p > 0.01 / len(quantities) for p in p_values.values()), p_values
     assert all(0.84 <= c <= 0.96 for c in coverage.values()), coverage
-    assert fallen_back < math.ceil(0.05 * DATA_SETS)
+    assert fallen_back <= 0.01 * DATA_SETS

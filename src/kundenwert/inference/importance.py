@@ -27,7 +27,7 @@ __all__ = ["WeightedPoints", "importance_points", "resample", "smoothed"]
 
 GOOD_PARETO_K: Final = 0.5
 GOOD_EFFICIENCY: Final = 0.6
-MOST_CELLS: Final = {8192: 20_000, 4096: 60_000}  # points a round, by distinct histories
+MOST_CELLS: Final = {8192: 5_000, 4096: 60_000}  # points a round, by distinct histories
 
 
 @final

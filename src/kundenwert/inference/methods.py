@@ -22,7 +22,7 @@ class ImportanceSampling:
     draws : int
         Draws of equal weight to keep.
     points : int, optional
-        Quasi-random points a round, a power of two from 2,048. By default 8,192 for up to 20,000 distinct histories,
+        Quasi-random points a round, a power of two from 2,048. By default 8,192 for up to 5,000 distinct histories,
         4,096 for up to 60,000 and 2,048 beyond, but never fewer than the draws.
     refits : int
         How often the proposal may be refitted to the weighted points when the diagnostics ask for it.

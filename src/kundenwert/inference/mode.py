@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Mode", "find_mode"]
 
 CANDIDATES: Final = 64
-CELLS_TO_SEARCH: Final = 1500
+CELLS_TO_SEARCH: Final = 700
 GRADIENT_STEP: Final = 1e-3
 HESSIAN_STEP: Final = 5e-3
 NEWTON_STEPS: Final = 12
@@ -91,7 +91,7 @@ def _search(target: Target[Any], start: Array) -> Array:
             return math.inf, np.zeros(target.dimension)
         return -float(values[0]), -(values[1:].reshape(-1, 4) @ weights)
 
-    found = minimize(loss_and_slope, start, jac=True, method="BFGS", options={"gtol": 1e-5, "maxiter": 500})
+    found = minimize(loss_and_slope, start, jac=True, method="BFGS", options={"gtol": 1e-4, "maxiter": 500})
     return np.asarray(found.x, dtype=np.float64)
 
 

@@ -18,7 +18,7 @@ __all__ = ["FARTHEST", "Target"]
 
 CELLS_IN_BLOCK: Final = 1024
 POINTS_IN_BLOCK: Final = 64
-CELLS_WORTH_THREADS: Final = 128
+WORTH_THREADS: Final = 400_000  # likelihoods of a cell at a point; fewer are done before threads have started
 FARTHEST: Final = 25.0  # from typical values, on logarithms and logits; beyond, likelihoods lose all their digits
 
 
@@ -62,7 +62,7 @@ class Target[P: tuple["Array", ...]]:
 
     def log_likelihood(self, coordinates: Array) -> Array:
         """Log-likelihood of all customers at coordinates of shape (dimension, points); -inf if not finite or far."""
-        if self.cells < CELLS_WORTH_THREADS:
+        if self.cells * coordinates.shape[1] < WORTH_THREADS:
             return np.concatenate([self._chunk(chunk) for chunk in _split(coordinates, POINTS_IN_BLOCK)])
         size = min(POINTS_IN_BLOCK, -(-coordinates.shape[1] // threads()))
         return np.concatenate(in_parallel(self._chunk, _split(coordinates, size)))
