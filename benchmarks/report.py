@@ -216,7 +216,7 @@ def _growth(measured: Measured) -> str:
     head += ["value for life", "fit, µs per history", "peak GB"]
     note = (
         "Seconds. The table depends on distinct histories and on how many nodes the interpolation over (x, T) needs; "
-        "the fit on distinct histories and on the number of points a round, fewer from 20,000 and from 60,000."
+        "the fit on distinct histories and on the number of points a round, fewer from 5,000 and from 60,000."
     )
     return f"{note}\n\n{_table(head, rows)}"
 

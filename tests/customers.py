@@ -9,7 +9,7 @@ import pandas as pd
 import kundenwert as kw
 
 PURCHASE_MODELS = (kw.BGNBD, kw.MBGNBD)
-TABLE_ERROR = 1e-7  # relative error that costly expectations in tables aim at
+TABLE_ERROR = 1e-9  # relative error of costly expectations at given parameters
 
 
 def histories_of(

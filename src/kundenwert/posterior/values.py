@@ -98,11 +98,15 @@ class PurchaseValues:
         return result
 
     def _averaged(self, cells: Cells, expectation: Callable[[AliveCustomer], Array]) -> Block:
-        """An expectation over living customers that is costly, computed per distinct (x, T) or interpolated."""
+        """An expectation over living customers that is costly, computed per distinct (x, T) or interpolated.
+
+        A single draw, as for published values, is computed to full precision.
+        """
 
         def evaluate(x: Array, T: Array, draws: NDArray[np.intp]) -> Array:
             theta = self.model.named([values[draws] for values in self.theta])
-            return expectation(self.model.alive(theta, x[:, None], T[:, None]).within(TABLE_ERROR))
+            customer = self.model.alive(theta, x[:, None], T[:, None])
+            return expectation(customer if self.draws == 1 else customer.within(TABLE_ERROR))
 
         extreme = [pick(values) for values in self.theta for pick in (np.argmin, np.argmax)]
         probed = np.unique(np.r_[extreme, np.linspace(0, self.draws - 1, DRAWS_PROBED).astype(np.intp)])
