@@ -90,7 +90,8 @@ class Posterior(ABC):
         -------
         pandas.DataFrame
             One row a parameter; columns mean, sd, lower, upper, and for a sampled posterior ess and pareto_k or
-            r_hat. Rates are per year, times in the posterior's unit.
+            r_hat. ``mean_rate`` is per year, other rates and times are in the posterior's unit. With importance
+            sampling, ess and pareto_k are those of all weighted points, the same for every parameter.
         """
         tail = (1 - check_interval(interval)) / 2
         draws = self.named_values()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -72,6 +73,9 @@ def load(path: str | PathLike[str], *, models: Sequence[type[Model[Any]]] = ()) 
     """
     import h5py  # NetCDF 4 is HDF5; h5netcdf stumbles over damaged files when it closes them
 
+    if not Path(path).exists():
+        message = f"there is no file {path}; save a posterior there first with its method save"
+        raise FileNotFoundError(message)
     try:
         with h5py.File(path, "r") as file:
             meta = _meta(path, file.attrs.get(ATTRIBUTE))
@@ -86,7 +90,7 @@ def load(path: str | PathLike[str], *, models: Sequence[type[Model[Any]]] = ()) 
             provenance=Provenance(**meta["provenance"]),
             p_infinite_mean=meta["p_infinite_mean"],
         )
-    except (FileNotFoundError, FileFormatError):
+    except FileFormatError:
         raise
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} cannot be read as a saved posterior ({error}); it is damaged or of another kind"

@@ -58,8 +58,9 @@ def summarize(
     amount
         Column of amounts in one currency; without it the histories carry no spend.
     until
-        Last step observed, all of it: an ISO string, a date or a datetime. A date means the whole day, whatever the
-        resolution. By default the last step that occurs in the log.
+        End of observation: an ISO string, a date or a datetime. The whole step that holds it is taken as observed:
+        the last hour of a date, the day, or with ``resolution="week"`` the week up to Sunday, so end a weekly log on
+        a Sunday. By default the last step that occurs in the log.
     unit
         Unit of recency and T in the histories.
     resolution
