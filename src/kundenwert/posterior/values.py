@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import numpy as np
 
 from kundenwert.models._functions import NUMPY, Array, history_of
+from kundenwert.posterior.summary import in_blocks
 from kundenwert.posterior.surface import Positive, over_pairs
 
 if TYPE_CHECKING:
@@ -82,17 +83,19 @@ class PurchaseValues:
 
     def count_probabilities(self, cells: Cells, horizon: float, up_to: int) -> Array:
         """Posterior mean of P(exactly m purchases in (T, T + horizon]), shape (cells, up_to + 1)."""
-        from kundenwert.posterior.summary import in_blocks
+        return np.stack([self._count_probability(cells, horizon, count) for count in range(up_to + 1)], axis=1)
 
-        result = np.empty((len(cells), up_to + 1))
-        x, T, alive_now = cells["x"][:, None], cells["T"][:, None], self.alive_now(cells)
+    def _count_probability(self, cells: Cells, horizon: float, count: int) -> Array:
+        result = np.empty(len(cells))
+        alive_now = self.alive_now(cells)
+        given_alive = self._averaged(cells, lambda customer: customer.count_probability(count, horizon))
 
         def work(rows: slice) -> None:
             p_alive = alive_now(rows)
-            customer = self.model.alive(self.theta, x[rows], T[rows])
-            for count in range(up_to + 1):
-                result[rows, count] = (p_alive * customer.count_probability(count, horizon)).mean(axis=-1)
-            result[rows, 0] += (1 - p_alive).mean(axis=-1)
+            probability = p_alive * given_alive(rows)
+            if count == 0:
+                probability += 1 - p_alive
+            result[rows] = probability.mean(axis=-1)
 
         in_blocks(len(cells), self.draws, work)
         return result
