@@ -84,8 +84,10 @@ class BetaMixture:
             return np.zeros(self.n.shape)
         n, A = self.n[..., None], self.A[..., None]
         p, weight = self._nodes((start + horizon) / self.A)
-        gone_by_start = -n * np.log1p(p * (start / A))
-        return _mean(np.exp(gone_by_start) * -np.expm1(-n * np.log1p(p * horizon / (A + p * start))) / p, weight)
+        if start == 0:
+            return _mean(-np.expm1(-n * np.log1p(p * (horizon / A))) / p, weight)
+        alive_at_start = np.exp(-n * np.log1p(p * (start / A)))
+        return _mean(alive_at_start * -np.expm1(-n * np.log1p(p * horizon / (A + p * start))) / p, weight)
 
     def returns(self, horizon: float) -> Array:
         """P(at least one purchase in (T, T + h]): 1 - (A/(A + h))^n, as the next purchase comes before dropout."""
