@@ -10,8 +10,8 @@ The textbook forms in 2F1 lose all digits near a = 1, overflow for frequent buye
 discounting. These averages are taken instead by the trapezoidal rule in y = logit p, which converges geometrically:
 the integrand is analytic there and decays like exp(a y) on the left and exp(-b y) on the right. Beyond the nodes
 both tails are geometric series and are added in closed form, which matters when a or b is small. Time integrals
-with discounting are Gauss-Legendre in log(1 + u/A), graded towards u = 0. Expectations below about 1e-100 may lose
-relative accuracy: there the average lives far in the tail of the beta distribution.
+with discounting are Gauss-Legendre in log(1 + u/A), graded towards u = 0. Survival, and purchases from a late start,
+may lose relative accuracy below about 1e-20: there the average lives far in the tail of the beta distribution.
 """
 
 from __future__ import annotations
