@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, final, overload
 
 import numpy as np
 
-from kundenwert.errors import InferenceWarning, SpecificationError
+from kundenwert.errors import InferenceError, InferenceWarning, SpecificationError
 from kundenwert.histories.customers import as_histories
 from kundenwert.inference.diagnostics import Diagnostics
 from kundenwert.inference.importance import importance_points, resample
@@ -157,7 +157,7 @@ class _Task:
 
     @property
     def stream(self) -> np.random.SeedSequence:
-        """Source of randomness: posteriors of two models, or of two sets of customers, are independent for one seed.
+        """Source of randomness: posteriors of two models, or of customers who bought differently often, are independent.
 
         Times and amounts do not enter, so that days and weeks, euros and cents give the same draws.
         """
@@ -192,7 +192,14 @@ class _Task:
 
 def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | SpendPosterior:
     rng = np.random.default_rng(task.stream)
-    weighted = importance_points(task.target, method, rng)
+    try:
+        weighted = importance_points(task.target, method, rng)
+    except np.linalg.LinAlgError as error:
+        message = (
+            "the posterior collapses onto fewer dimensions than it has parameters, as when amounts never vary; "
+            "use tighter priors, or another model"
+        )
+        raise InferenceError(message) from error
     values = task.target.parameters(resample(weighted, method.draws, rng))
     diagnostics = Diagnostics(
         method="importance sampling",

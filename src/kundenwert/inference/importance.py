@@ -85,7 +85,10 @@ def smoothed(log_weights: Array) -> tuple[Array, float]:
         return np.full(len(log_weights), 1 / len(log_weights)), float("inf")
     lowest = log_weights[finite].max() - 700
     usable = np.where(finite, np.maximum(log_weights, lowest), lowest)
-    log_smooth, pareto_k = array_stats.psislw(-usable)
+    try:
+        log_smooth, pareto_k = array_stats.psislw(-usable)
+    except ValueError:  # the largest weights are all equal: there is no tail to fit
+        log_smooth, pareto_k = usable, float("inf")
     weights = np.exp(log_smooth - log_smooth.max())
     return weights / weights.sum(), float(pareto_k)
 

@@ -67,7 +67,7 @@ def find_mode(target: Target[Any], *, exact: bool) -> Mode:
         )
         raise InferenceError(message)
     value, _, precision = _expansion(target, found)
-    return Mode(found, value, precision)
+    return Mode(found, value, np.where(np.isfinite(precision).all(), precision, np.eye(target.dimension)))
 
 
 def _best_candidate(target: Target[Any]) -> Array:
@@ -99,8 +99,9 @@ def _polished(target: Target[Any], location: Array) -> Mode | None:
     """Newton steps until they vanish; None if they do not."""
     for _ in range(NEWTON_STEPS):
         value, gradient, precision = _expansion(target, location)
-        eigenvalues = np.linalg.eigvalsh(precision)
-        if not np.isfinite(value) or not eigenvalues[0] > 0 or np.abs(location - target.typical).max() > FARTHEST:
+        if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(precision).all()):
+            return None
+        if not np.linalg.eigvalsh(precision)[0] > 0 or np.abs(location - target.typical).max() > FARTHEST:
             return None
         step = np.linalg.solve(precision, gradient)
         if np.abs(step).max() < SMALLEST_STEP:
@@ -128,6 +129,7 @@ def _expansion(target: Target[Any], location: Array) -> tuple[float, Array, Arra
     moves += [h * (s * unit[i] + t * unit[j]) for i, j in pairs for s, t in signs]
     points = [location[:, None], _gradient_points(location), location[:, None] + np.array(moves).T]
     values = target(np.concatenate(points, axis=1))
+    values = np.where(np.isfinite(values), values, np.nan)  # zero density has no slope
     here, sloping, curving = values[0], values[1 : 1 + 4 * d].reshape(d, 4), values[1 + 4 * d :]
     gradient = sloping @ np.array([1, -8, 8, -1]) / (12 * GRADIENT_STEP)
     hessian = np.diag((curving[: 2 * d : 2] - 2 * here + curving[1 : 2 * d : 2]) / h**2)

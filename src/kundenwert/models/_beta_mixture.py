@@ -11,7 +11,7 @@ discounting. These averages are taken instead by the trapezoidal rule in y = log
 the integrand is analytic there and decays like exp(a y) on the left and exp(-b y) on the right. Beyond the nodes
 both tails are geometric series and are added in closed form, which matters when a or b is small. Time integrals
 with discounting are Gauss-Legendre in log(1 + u/A), graded towards u = 0. Survival, and purchases from a late start,
-may lose relative accuracy below about 1e-20: there the average lives far in the tail of the beta distribution.
+may lose relative accuracy where they are small (9 digits below 1e-6, all digits below 1e-20).
 """
 
 from __future__ import annotations
