@@ -157,7 +157,7 @@ class _Task:
 
     @property
     def stream(self) -> np.random.SeedSequence:
-        """Source of randomness: posteriors of two models, or of customers who bought differently often, are independent.
+        """Source of randomness: two models, or customers who bought differently often, are independent.
 
         Times and amounts do not enter, so that days and weeks, euros and cents give the same draws.
         """
