@@ -1,6 +1,7 @@
 """Net present value: explicit loops, units, limits, and a simulated market."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import roots_jacobi
 
@@ -237,3 +238,15 @@ def test_a_simulated_market_earns_what_was_expected(model, years):
         error = (realised - expected)[group]
         assert abs(error.mean()) < 4 * error.std() / np.sqrt(group.sum())
     assert expected.mean() > 20 * (realised - expected).std() / np.sqrt(CUSTOMERS)  # so the check can fail
+
+
+def test_one_draw_of_spend_near_an_infinite_mean_goes_with_many_draws_of_purchases():
+    """The value is finite for the draw at hand, so that pairing it with many must not refuse it."""
+    table = pd.DataFrame({"customer_id": [1], "frequency": 0, "recency": 0.0, "T": 10.0, "monetary_value": np.nan})
+    customer = kw.CustomerHistories.from_pandas(table, unit="week")
+    purchases = kw.fit(kw.MBGNBD(), customer, seed=1, method=kw.ImportanceSampling(draws=200))
+    spend = kw.fixed(kw.GammaGamma.Parameters(p=0.5, q=1.01, gamma=10))
+    economics = kw.Economics(margin=0.5, annual_discount_rate=0.0)
+    value = kw.net_present_value(purchases, spend, customer, economics, horizon=kw.weeks(4))
+    expected = purchases.expected_purchases(customer, horizon=kw.weeks(4))
+    np.testing.assert_allclose(value, expected * 0.5 * (0.5 * 10 / 0.01), rtol=1e-9)

@@ -17,6 +17,7 @@ from kundenwert.posterior.summary import Summary, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from kundenwert.duration import Duration
     from kundenwert.histories import Cells, CustomerHistories, HistoryColumn
@@ -87,14 +88,15 @@ def value_summary(
     """Net present value of each distinct history, and the histories."""
     histories = as_histories(histories).in_unit(purchases.unit)
     cells = histories.cells(_Needs((*purchases.model.needs, *spend.model.needs)))
-    purchases, spend = _paired(purchases, spend)
+    purchase_draws, spend_draws = _paired(purchases.of_cells.draws, spend.of_cells.draws)
+    purchases = purchases.chosen(purchase_draws)
     # customers who differ in spend only share the costly part; both kinds of cells are sorted alike
     purchase_cells = histories.cells(purchases.model)
     member = np.empty(len(cells), dtype=np.int64)
     member[cells.index] = np.arange(len(histories))
     shared = purchase_cells.index[member]
     discounted = purchases.discounted_of(economics.annual_discount_rate, horizon)(purchase_cells)
-    expected = spend.finite_spend(cells)
+    expected = spend.finite_spend(cells, spend_draws)
 
     def values(rows: slice) -> Array:
         first, last = shared[rows.start], shared[rows.stop - 1] + 1
@@ -103,15 +105,14 @@ def value_summary(
     return summarise(len(cells), purchases.of_cells.draws, values, interval), cells
 
 
-def _paired(purchases: PurchasePosterior, spend: SpendPosterior) -> tuple[PurchasePosterior, SpendPosterior]:
-    """Both with equally many draws.
+def _paired(purchases: int, spend: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of draws that go together.
 
     Draws pair by position: their random order makes them independent. The longer posterior is thinned evenly; a
     single draw goes with all of the other.
     """
-    counts = purchases.of_cells.draws, spend.of_cells.draws
-    count = max(counts) if min(counts) == 1 else min(counts)
-    return purchases.chosen(thinning(counts[0], count)), spend.chosen(thinning(counts[1], count))
+    count = max(purchases, spend) if min(purchases, spend) == 1 else min(purchases, spend)
+    return thinning(purchases, count), thinning(spend, count)
 
 
 def check_posteriors(purchases: object, spend: object, economics: object) -> None:

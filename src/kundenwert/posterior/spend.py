@@ -99,8 +99,10 @@ class SpendPosterior(Posterior):
         """Values per cell and draw: what tables are made of."""
         return SpendValues(self.model, self.theta)
 
-    def finite_spend(self, cells: Cells) -> Block:
+    def finite_spend(self, cells: Cells, positions: NDArray[np.intp] | None = None) -> Block:
         """Expected amount of a purchase; NaN in the draws that are left out because the mean is, or nearly, infinite.
+
+        With `positions`, only for these draws; whether the mean is finite is always decided on all of them.
 
         Raises
         ------
@@ -110,11 +112,12 @@ class SpendPosterior(Posterior):
         for frequency in np.unique(cells["x"]):
             if not self._refuse_infinite(cells, frequency):
                 break  # more purchases only make the tail lighter
-        expected = self.of_cells.expected_spend(cells)
         margin = MARGIN if self.of_cells.draws > 1 else 0.0
+        of_cells = self.of_cells if positions is None else self.chosen(positions).of_cells
+        expected = of_cells.expected_spend(cells)
 
         def values(rows: slice) -> Array:
-            near = self.model.without_mean(self.theta, cells["x"][rows, None], margin)
+            near = self.model.without_mean(of_cells.theta, cells["x"][rows, None], margin)
             return np.where(near, np.nan, expected(rows))
 
         return values
@@ -131,7 +134,8 @@ class SpendPosterior(Posterior):
             whose = "the population" if frequency == 0 else f"customers with {frequency:.0f} repeat purchases"
             message = (
                 f"the mean amount of {whose} is infinite with posterior probability {infinite:.2%} (allowed is "
-                f"{LARGEST_MASS:.1%}), and {number:,} of these customers take it. Use SpendPosterior.median_spend, "
+                f"{LARGEST_MASS:.1%}) and nearly so in {left_out:.2%} of the draws (allowed are "
+                f"{LARGEST_LEFT_OUT:.0%}), and {number:,} of these customers take it. Use SpendPosterior.median_spend, "
                 "leave them out, or give q a tighter prior if you know that large amounts are bounded"
             )
             raise InfiniteValueError(message)
