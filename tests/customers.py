@@ -26,8 +26,8 @@ def histories_of(
 
 def with_draws(model: type[Any], *, unit="day", **parameters) -> Any:
     """Posterior of a purchase model with these draws."""
-    draws = np.broadcast_arrays(*(np.atleast_1d(parameters[name]) for name in model.parameter_names))
-    one = kw.fixed(model.Parameters(**dict.fromkeys(model.parameter_names, 1.0), unit=unit))
+    draws = np.broadcast_arrays(*(np.atleast_1d(parameters[name]) for name in model().parameter_names))
+    one = kw.fixed(model.Parameters(**dict.fromkeys(model().parameter_names, 1.0), unit=unit))
     return replace(one, values=one.model.named([np.array(value, dtype=np.float64)[None] for value in draws]))
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kundenwert.errors import ColumnError, DataError, MissingInformationError, RowError, SpecificationError
-from kundenwert.histories import Audit, CustomerHistories, Gaps, HistoryColumn, Spend, Steps
+from kundenwert.histories import Audit, Clock, CustomerHistories, Gaps, HistoryColumn, Spend, Steps
 from kundenwert.histories.parts import round_amounts
 from kundenwert.transactions import summarize
 
@@ -21,6 +21,7 @@ from kundenwert.transactions import summarize
 @dataclass(frozen=True)
 class Needs:
     needs: tuple[HistoryColumn, ...]
+    clock: Clock = "time"
 
 
 PURCHASES = Needs(("x", "t_x", "T"))

@@ -46,7 +46,7 @@ def test_samples_follow_the_prior(prior, distribution, value, coordinate):
     cdf = stats.beta(prior.alpha, prior.beta).cdf if distribution is None else lambda v: distribution.cdf(coordinate(v))
     assert drawn.shape == (20_000,)
     assert stats.kstest(drawn, cdf).pvalue > 0.001
-    assert prior.on_unit_interval == (value is expit)
+    assert prior.support == ("probability" if value is expit else "positive")
 
 
 @pytest.mark.parametrize("kind", [kw.LogNormal, kw.LogitNormal])

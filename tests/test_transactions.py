@@ -20,6 +20,7 @@ from kundenwert.transactions import summarize
 @dataclass(frozen=True)
 class Needs:
     needs: tuple[str, ...]
+    clock: str = "time"
 
 
 def log(*rows, zone=None):

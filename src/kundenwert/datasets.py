@@ -115,7 +115,7 @@ def simulated(
         )
         raise SpecificationError(message)
     rng = np.random.default_rng(seed)
-    model, unit = purchases.model(), Duration(1).in_unit(purchases.unit)
+    model, unit = purchases.model(), Duration(1).in_unit(purchases.measure)
     theta = model.named([np.asarray(float(getattr(purchases, name))) for name in model.parameter_names])
     first = np.sort(rng.uniform(0, acquisition, customers))
     repeats = model.simulate(theta, (days - first) * unit, rng)

@@ -1,26 +1,33 @@
-"""Durations and time units: the only file that knows how long a month is.
+"""Durations, counted periods and units: the only file that knows how long a month is.
 
-A year is 365.25 days and a month a twelfth of it, so that ``months(12) == years(1)``.
+A year is 365.25 days and a month a twelfth of it, so that ``months(12) == years(1)``. Discrete models count: the
+opportunities at which a customer may buy, the renewals of a contract.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal, final, get_args
+from typing import Final, Literal, cast, final, get_args
 
 from kundenwert.errors import DurationError, SpecificationError
 
 __all__ = [
     "LIFETIME",
+    "Count",
     "Duration",
+    "Horizon",
+    "Periods",
     "Resolution",
     "TimeUnit",
+    "Unit",
     "check_duration",
     "check_unit",
     "days",
     "hours",
     "months",
+    "opportunities",
+    "renewals",
     "units_per_year",
     "weeks",
     "years",
@@ -28,6 +35,12 @@ __all__ = [
 
 type TimeUnit = Literal["hour", "day", "week", "month", "year"]
 """A unit in which rates and times are expressed."""
+
+type Count = Literal["opportunity", "renewal"]
+"""What discrete models count instead of time."""
+
+type Unit = TimeUnit | Count
+"""What a posterior measures time in."""
 
 type Resolution = Literal["hour", "day", "week"]
 """The length of a time step in which purchases count once."""
@@ -40,6 +53,7 @@ DAYS: Final[dict[str, float]] = {
     "month": DAYS_PER_YEAR / 12,
     "year": DAYS_PER_YEAR,
 }
+PLURALS: Final[dict[str, str]] = {"opportunity": "opportunities", "renewal": "renewals"}
 
 
 @final
@@ -66,8 +80,20 @@ class Duration:
             message = f"a duration is zero or longer, got {self.in_days!r} days"
             raise SpecificationError(message)
 
-    def in_unit(self, unit: TimeUnit) -> float:
-        """Length in the given unit (``inf`` for :data:`LIFETIME`)."""
+    def in_unit(self, unit: Unit) -> float:
+        """Length in the given unit (``inf`` for :data:`LIFETIME`).
+
+        Raises
+        ------
+        DurationError
+            If the unit is a count: how many opportunities or renewals a year holds is not the library's to say.
+        """
+        if unit in PLURALS:
+            if self.in_days in {0.0, math.inf}:
+                return self.in_days
+            name = PLURALS[unit]
+            message = f"time is counted in {name} here, got {self!r}; write for example kundenwert.{name}(5)"
+            raise DurationError(message)
         return self.in_days / DAYS[check_unit(unit)]
 
     @property
@@ -87,6 +113,59 @@ class Duration:
 
 LIFETIME: Final = Duration(math.inf)
 """No end: as long as the relationship lasts."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """A number of opportunities or renewals: the horizon of a discrete model.
+
+    Make one with :func:`opportunities` or :func:`renewals`.
+    """
+
+    count: int
+    of: Count
+
+    def __post_init__(self) -> None:
+        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 0:
+            message = f"{PLURALS[self.of]}(…) takes a whole number of at least 0, got {self.count!r}"
+            raise SpecificationError(message)
+
+    def in_unit(self, unit: Unit) -> float:
+        """The number, if this is what is counted.
+
+        Raises
+        ------
+        DurationError
+            If something else is counted, or time is measured.
+        """
+        if unit != self.of:
+            wanted = f"{PLURALS[unit]}(5)" if unit in PLURALS else f"{check_unit(unit)}s(26)"
+            message = f"a Duration in {unit} terms is needed, got {self!r}; write for example kundenwert.{wanted}"
+            raise DurationError(message)
+        return float(self.count)
+
+    @property
+    def is_lifetime(self) -> bool:
+        """Never: :data:`LIFETIME` has no number."""
+        return False
+
+    def __repr__(self) -> str:
+        return f"{PLURALS[self.of]}({self.count})"
+
+
+type Horizon = Duration | Periods
+"""How far ahead: a length of time, or a number of opportunities or renewals."""
+
+
+def opportunities(count: int, /) -> Periods:
+    """A number of opportunities to buy, for models such as BG/BB."""
+    return Periods(count, "opportunity")
+
+
+def renewals(count: int, /) -> Periods:
+    """A number of contract renewals, for models such as the shifted beta-geometric."""
+    return Periods(count, "renewal")
 
 
 def _duration(count: float, unit: str) -> Duration:
@@ -121,9 +200,9 @@ def years(count: float, /) -> Duration:
     return _duration(count, "year")
 
 
-def check_duration(value: Duration, name: str, *, lifetime: bool = False) -> Duration:
-    """Return `value` if it is a Duration; `lifetime` tells whether LIFETIME is allowed."""
-    if not isinstance(value, Duration):
+def check_duration[H: (Duration, Periods, Horizon)](value: H, name: str, *, lifetime: bool = False) -> H:
+    """Return `value` if it is a Duration or counted periods; `lifetime` tells whether LIFETIME is allowed."""
+    if not isinstance(value, (Duration, Periods)):
         message = (
             f"{name} takes a Duration, got {value!r}; "
             f"write for example {name}=kundenwert.weeks(26), so that the unit is never in doubt"
@@ -136,11 +215,16 @@ def check_duration(value: Duration, name: str, *, lifetime: bool = False) -> Dur
 
 
 def check_unit(unit: str) -> TimeUnit:
-    """Return `unit` if it is a known time unit."""
+    """Return `unit` if it is a known unit of time."""
     if unit not in DAYS:
         message = f"unknown time unit {unit!r}; expected one of {', '.join(map(repr, DAYS))}"
         raise SpecificationError(message)
-    return unit  # type: ignore[return-value]  # the check above proves it
+    return cast("TimeUnit", unit)
+
+
+def check_unit_or_count(unit: str) -> Unit:
+    """Return `unit` if it is a known unit of time or a count."""
+    return cast("Count", unit) if unit in PLURALS else check_unit(unit)
 
 
 def check_resolution(resolution: str) -> Resolution:
@@ -152,8 +236,8 @@ def check_resolution(resolution: str) -> Resolution:
     return resolution  # type: ignore[return-value]  # the check above proves it
 
 
-def units_per_year(unit: TimeUnit) -> float:
-    """How many of the given unit make a year of 365.25 days."""
+def units_per_year(unit: Unit) -> float:
+    """How many of the given unit of time make a year of 365.25 days."""
     return DAYS_PER_YEAR / DAYS[check_unit(unit)]
 
 

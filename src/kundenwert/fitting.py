@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, final, overload
 import numpy as np
 
 from kundenwert.errors import InferenceError, InferenceWarning, SpecificationError
-from kundenwert.histories.customers import as_histories
+from kundenwert.histories.base import as_histories
 from kundenwert.inference.diagnostics import Diagnostics
 from kundenwert.inference.importance import importance_points, resample
 from kundenwert.inference.methods import MAP, NUTS, ImportanceSampling, Method
@@ -134,7 +134,7 @@ def fixed(parameters: FixedParameters[Any]) -> PurchasePosterior | SpendPosterio
     return posterior_of(
         model,
         values,
-        unit=parameters.unit,
+        unit=parameters.measure,
         diagnostics=Diagnostics(method="fixed", draws=1, chains=1),
         provenance=Provenance(version=version("kundenwert"), customers=0, cells=0),
     )
@@ -157,12 +157,13 @@ class _Task:
 
     @property
     def stream(self) -> np.random.SeedSequence:
-        """Source of randomness: two models, or customers who bought differently often, are independent.
+        """Source of randomness: two models, or two sets of customers, are independent.
 
-        Times and amounts do not enter, so that days and weeks, euros and cents give the same draws.
+        Only the order of times and amounts enters, so that days and weeks, euros and cents give the same draws.
         """
         name = type(self.model).__name__.encode()
-        customers = self.cells["x"].tobytes() + self.cells.counts.tobytes()
+        ranks = [np.unique(column, return_inverse=True)[1] for column in self.cells.columns.values()]
+        customers = b"".join(part.tobytes() for part in (*ranks, self.cells.counts))
         return np.random.SeedSequence(self.seed, spawn_key=(zlib.crc32(name), zlib.crc32(customers)))
 
     @property
@@ -215,7 +216,7 @@ def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | 
     )
     p_infinite_mean = None
     if isinstance(task.model, SpendModel):  # from all weighted points: the tail may be too thin for the draws kept
-        infinite = task.model.without_mean(task.target.parameters(weighted.points), np.zeros(1))
+        infinite = task.model.tail_index(task.target.parameters(weighted.points), np.zeros(1)) <= 1
         p_infinite_mean = float(weighted.weights @ infinite)
     return task.posterior([value[None] for value in values], diagnostics, p_infinite_mean)
 

@@ -1,7 +1,8 @@
 """Frozen priors, named and parametrised as in PyMC.
 
 A prior is stated on a quantity with a meaning (a rate per year, a mean dropout probability). Inference works on
-an unbounded coordinate of that quantity: its logarithm or its logit.
+an unbounded coordinate of that quantity: its logarithm if it is positive, its logit if it is a probability, and the
+quantity itself if it is any real number.
 :meth:`Prior.log_density` gives the density there, Jacobian included.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final, override
+from typing import TYPE_CHECKING, Literal, final, override
 
 from kundenwert.errors import SpecificationError
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
     type Array = NDArray[np.float64]
 
-__all__ = ["Beta", "Flat", "Gamma", "LogNormal", "LogitNormal", "Prior"]
+__all__ = ["Beta", "Flat", "Gamma", "HalfNormal", "LogNormal", "LogitNormal", "Normal", "Prior", "Support"]
+
+type Support = Literal["positive", "probability", "real"]
+"""Where a quantity lies: above 0, in (0, 1), or anywhere."""
 
 
 def _check_positive(prior: Prior, name: str, value: float) -> None:
@@ -36,13 +40,13 @@ def _check_finite(prior: Prior, name: str, value: float) -> None:
 
 
 class Prior(ABC):
-    """A prior of one positive quantity (coordinate: log) or one probability (coordinate: logit)."""
+    """A prior of one quantity; inference works on its coordinate: logarithm, logit, or the quantity itself."""
 
     __slots__ = ()
 
     @abstractmethod
     def log_density(self, coordinate: Array) -> Array:
-        """Log density on the coordinate (log or logit of the quantity), any shape."""
+        """Log density on the coordinate of the quantity, any shape."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, size: int) -> Array:
@@ -50,8 +54,8 @@ class Prior(ABC):
 
     @property
     @abstractmethod
-    def on_unit_interval(self) -> bool:
-        """Whether the quantity is a probability; otherwise it is positive."""
+    def support(self) -> Support | None:
+        """Where the quantity lies; None if the prior fits everywhere."""
 
 
 @final
@@ -76,8 +80,8 @@ class LogNormal(Prior):
 
     @property
     @override
-    def on_unit_interval(self) -> bool:
-        return False
+    def support(self) -> Support | None:
+        return "positive"
 
 
 @final
@@ -104,8 +108,8 @@ class LogitNormal(Prior):
 
     @property
     @override
-    def on_unit_interval(self) -> bool:
-        return True
+    def support(self) -> Support | None:
+        return "probability"
 
 
 @final
@@ -134,8 +138,8 @@ class Gamma(Prior):
 
     @property
     @override
-    def on_unit_interval(self) -> bool:
-        return False
+    def support(self) -> Support | None:
+        return "positive"
 
 
 @final
@@ -163,8 +167,61 @@ class Beta(Prior):
 
     @property
     @override
-    def on_unit_interval(self) -> bool:
-        return True
+    def support(self) -> Support | None:
+        return "probability"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class HalfNormal(Prior):
+    """A positive quantity whose density falls like the right half of Normal(0, sigma): large values are unheard of."""
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "sigma", self.sigma)
+
+    @override
+    def log_density(self, coordinate: Array) -> Array:
+        import numpy as np
+
+        with np.errstate(over="ignore"):
+            return math.log(2) + _normal(np.exp(coordinate), 0.0, self.sigma) + coordinate
+
+    @override
+    def sample(self, rng: np.random.Generator, size: int) -> Array:
+        return abs(rng.normal(0, self.sigma, size))
+
+    @property
+    @override
+    def support(self) -> Support | None:
+        return "positive"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Normal(Prior):
+    """A real quantity is Normal(mu, sigma)."""
+
+    mu: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        _check_finite(self, "mu", self.mu)
+        _check_positive(self, "sigma", self.sigma)
+
+    @override
+    def log_density(self, coordinate: Array) -> Array:
+        return _normal(coordinate, self.mu, self.sigma)
+
+    @override
+    def sample(self, rng: np.random.Generator, size: int) -> Array:
+        return rng.normal(self.mu, self.sigma, size)
+
+    @property
+    @override
+    def support(self) -> Support | None:
+        return "real"
 
 
 @final
@@ -188,8 +245,8 @@ class Flat(Prior):
 
     @property
     @override
-    def on_unit_interval(self) -> bool:
-        return False
+    def support(self) -> Support | None:
+        return None
 
 
 def _normal(value: Array, mu: float, sigma: float) -> Array:

@@ -74,8 +74,8 @@ def by_formula(quantity, customer):
     # one at a time: the accuracy of a customer may not hang on who else is asked about
     posterior = posterior_of(customer)
     x, t_x, T = (np.array([float(value)]) for value in (customer.x, customer.t_x, customer.T))
-    p_alive = posterior.model.p_alive(posterior.theta, history_of({"x": x, "t_x": t_x, "T": T}), NUMPY)
-    return float(p_alive[0, 0] * GIVEN_ALIVE[quantity](posterior.model.alive(posterior.theta, x, T), customer)[0])
+    p_alive = posterior.model.p_states(posterior.theta, history_of({"x": x, "t_x": t_x, "T": T}), NUMPY)
+    return float(p_alive[0, 0, 0] * GIVEN_ALIVE[quantity](posterior.model.alive(posterior.theta, x, T)[0], customer)[0])
 
 
 def discounted(posterior, histories, rate, horizon):

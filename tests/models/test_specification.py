@@ -76,7 +76,7 @@ def test_other_priors_that_fit(model):
 @pytest.mark.parametrize("value", [0, -1.0, math.nan, math.inf, "0.2", None, True])
 def test_parameters_are_positive_numbers(model, value):
     good = GOOD if model in PURCHASE_MODELS else {"p": 6.25, "q": 3.74, "gamma": 15.44}
-    for name in model.parameter_names:
+    for name in model().parameter_names:
         with pytest.raises(SpecificationError, match=f"{model.__name__}.Parameters: {name} must be a positive number"):
             model.Parameters(**(good | {name: value}), unit="week")
 

@@ -69,8 +69,8 @@ def largest_error(posterior, histories, ask, formula, rows):
     cells = histories.cells(posterior.model)
     block = ask(posterior)(cells)
     ours = np.concatenate([block(slice(row, row + 1)) for row in rows])
-    customer = posterior.model.alive(posterior.theta, cells["x"][rows, None], cells["T"][rows, None])
-    direct = posterior.of_cells.alive_now(cells)(slice(None))[rows] * formula(customer)
+    (customer,) = posterior.model.alive(posterior.theta, cells["x"][rows, None], cells["T"][rows, None])
+    direct = posterior.of_cells.p_alive(cells, 0.0)(slice(None))[rows] * formula(customer)
     return np.max(np.abs(ours / direct - 1))
 
 

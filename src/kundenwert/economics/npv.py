@@ -9,7 +9,7 @@ import numpy as np
 
 from kundenwert.economics.economics import Economics
 from kundenwert.errors import SpecificationError
-from kundenwert.histories.customers import as_histories
+from kundenwert.histories.base import as_histories
 from kundenwert.posterior.base import thinning
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.duration import Duration
-    from kundenwert.histories import Cells, CustomerHistories, HistoryColumn
+    from kundenwert.histories import Cells, Clock, CustomerHistories, HistoryColumn
     from kundenwert.models._functions import Array
 
 __all__ = ["check_posteriors", "net_present_value", "value_summary"]
@@ -32,6 +32,7 @@ class _Needs:
     """The columns that two models need together."""
 
     needs: tuple[HistoryColumn, ...]
+    clock: Clock
 
 
 def net_present_value(
@@ -87,7 +88,7 @@ def value_summary(
 ) -> tuple[Summary, Cells]:
     """Net present value of each distinct history, and the histories."""
     histories = as_histories(histories).in_unit(purchases.unit)
-    cells = histories.cells(_Needs((*purchases.model.needs, *spend.model.needs)))
+    cells = histories.cells(_Needs((*purchases.model.needs, *spend.model.needs), purchases.model.clock))
     purchase_draws, spend_draws = _paired(purchases.of_cells.draws, spend.of_cells.draws)
     purchases = purchases.chosen(purchase_draws)
     # customers who differ in spend only share the costly part; both kinds of cells are sorted alike

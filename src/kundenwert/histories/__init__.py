@@ -1,18 +1,22 @@
 """Customer histories: what is known of every customer, the distinct ones among them, and the audit of the log."""
 
 from kundenwert.histories.audit import Audit, LogColumns
-from kundenwert.histories.cells import Cells, HistoryColumn, NeedsHistory
+from kundenwert.histories.base import Histories, as_histories
+from kundenwert.histories.cells import Cells, Clock, HistoryColumn, NeedsHistory
 from kundenwert.histories.customers import CustomerHistories
 from kundenwert.histories.parts import Gaps, Spend, Steps
 
 __all__ = [
     "Audit",
     "Cells",
+    "Clock",
     "CustomerHistories",
     "Gaps",
+    "Histories",
     "HistoryColumn",
     "LogColumns",
     "NeedsHistory",
     "Spend",
     "Steps",
+    "as_histories",
 ]

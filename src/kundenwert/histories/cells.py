@@ -19,14 +19,35 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kundenwert.duration import TimeUnit
+    from kundenwert.duration import Unit
 
-__all__ = ["Cells", "HistoryColumn", "NeedsHistory", "check_needs", "collapse"]
+__all__ = ["Cells", "Clock", "HistoryColumn", "NeedsHistory", "check_needs", "collapse"]
 
-type HistoryColumn = Literal["x", "t_x", "T", "total"]
-"""What a model can ask of a history: repeat purchases, recency, T, and the sum of the repeat amounts."""
+type HistoryColumn = Literal[
+    "x", "t_x", "T", "total", "positive", "log_total", "log_squared_total", "cohort", "tenure", "ended"
+]
+"""What a model can ask of a history.
 
-SORT_ORDER: tuple[HistoryColumn, ...] = ("x", "T", "t_x", "total")
+Repeat purchases, recency and T (times or counts); sum of the repeat amounts, how many of them are positive, and the
+sums of their logarithms and squared logarithms; for contracts the position of the cohort, renewals so far, and whether
+the contract ended at the next one (1) or is active (0).
+"""
+
+type Clock = Literal["time", "opportunity", "renewal"]
+"""Whether histories measure time or count opportunities or renewals."""
+
+SORT_ORDER: tuple[HistoryColumn, ...] = (
+    "cohort",
+    "tenure",
+    "ended",
+    "x",
+    "T",
+    "t_x",
+    "positive",
+    "total",
+    "log_total",
+    "log_squared_total",
+)
 """Slowest first: cells that share (x, T) lie side by side, so work that depends on these two alone is done once."""
 
 
@@ -38,6 +59,11 @@ class NeedsHistory(Protocol):
         """The columns, in any order."""
         ...
 
+    @property
+    def clock(self) -> Clock:
+        """What the histories must measure or count."""
+        ...
+
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -47,20 +73,24 @@ class Cells:
     Attributes
     ----------
     columns
-        One array of shape (cells,) per column, sorted by x, then T, t_x and total (those that are present).
+        One array of shape (cells,) per column, sorted by those present of cohort, tenure, ended,
+        x, T, t_x and amounts.
         Times are in `unit`.
     counts
         How many customers share each cell, shape (cells,).
     index
         The cell of every customer, shape (customers,): ``per_cell[cells.index]`` is per customer.
     unit
-        Unit of t_x and T.
+        Unit of t_x and T, or what they count.
+    periods_per_year
+        How many units, opportunities or renewals make a year; NaN if nobody said.
     """
 
     columns: Mapping[HistoryColumn, NDArray[np.float64]]
     counts: NDArray[np.int64]
     index: NDArray[np.int64]
-    unit: TimeUnit
+    unit: Unit
+    periods_per_year: float
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -89,7 +119,9 @@ def check_needs(needs: Iterable[str]) -> tuple[HistoryColumn, ...]:
     return tuple(name for name in SORT_ORDER if name in asked)
 
 
-def collapse(columns: Mapping[HistoryColumn, NDArray[np.float64]], *, customers: int, unit: TimeUnit) -> Cells:
+def collapse(
+    columns: Mapping[HistoryColumn, NDArray[np.float64]], *, customers: int, unit: Unit, periods_per_year: float
+) -> Cells:
     """Group customers whose columns agree exactly; the mapping's order is the sort order, slowest first.
 
     Every column is replaced by the ranks of its values, and the ranks are packed into one integer key.
@@ -112,6 +144,7 @@ def collapse(columns: Mapping[HistoryColumn, NDArray[np.float64]], *, customers:
         counts=_readonly(np.bincount(index, minlength=len(member)).astype(np.int64)),
         index=_readonly(index),
         unit=unit,
+        periods_per_year=periods_per_year,
     )
 
 

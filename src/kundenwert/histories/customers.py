@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Self, final
+from typing import TYPE_CHECKING, Final, Literal, Self, final, override
 
 import numpy as np
 import pandas as pd
 
-from kundenwert.duration import Duration, TimeUnit, check_unit, steps_per_unit
+from kundenwert.duration import Duration, TimeUnit, Unit, check_unit, steps_per_unit, units_per_year
 from kundenwert.errors import DataError, MissingInformationError, RowError
 from kundenwert.histories.audit import Audit, LogColumns
+from kundenwert.histories.base import Histories, check_clock
 from kundenwert.histories.cells import Cells, HistoryColumn, NeedsHistory, check_needs, collapse
 from kundenwert.histories.parts import Gaps, Spend, Steps, freeze, round_amounts
 from kundenwert.histories.tables import check_columns, id_column, ids, numbers, open_table
-from kundenwert.histories.validation import check_histories, check_lengths, check_monetary_value, refuse, shown
+from kundenwert.histories.validation import check_histories, check_lengths, check_monetary_value, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from narwhals.stable.v2.typing import IntoDataFrame
     from numpy.typing import ArrayLike, NDArray
 
     type Floats = NDArray[np.float64]
     type Integers = NDArray[np.int64]
 
-__all__ = ["CustomerHistories", "as_histories"]
+__all__ = ["CustomerHistories"]
 
 ONE_DAY: Final = Duration(1.0)
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
-class CustomerHistories:
-    """One short history per customer.
+class CustomerHistories(Histories):
+    """One short history per customer, in time.
 
     Made by :func:`kundenwert.summarize` or :meth:`from_pandas`. Arrays have shape (customers,) and are read-only.
 
@@ -84,8 +83,15 @@ class CustomerHistories:
         check_lengths(self)
         check_histories(self)
 
-    def __len__(self) -> int:
-        return len(self.customer_id)
+    @property
+    @override
+    def measure(self) -> TimeUnit:
+        return self.unit
+
+    @property
+    @override
+    def periods_per_year(self) -> float:
+        return units_per_year(self.unit)
 
     def __repr__(self) -> str:
         spend = "with" if self.spend is not None else "without"
@@ -172,19 +178,22 @@ class CustomerHistories:
             frame["monetary_value"] = np.divide(self.spend.total, self.frequency, out=mean, where=self.frequency > 0)
         return frame
 
+    @override
     def cells(self, model: NeedsHistory) -> Cells:
         """Collapse to the distinct histories on exactly the columns that `model` needs.
 
         Raises
         ------
         MissingInformationError
-            If the model needs amounts and there are none.
+            If the model needs amounts and there are none, or counts opportunities or renewals instead of time.
         SpecificationError
             If the model needs a column that no history has.
         """
+        check_clock(model, self)
         columns = {name: self._column(name) for name in check_needs(model.needs)}
-        return collapse(columns, customers=len(self), unit=self.unit)
+        return collapse(columns, customers=len(self), unit=self.unit, periods_per_year=self.periods_per_year)
 
+    @override
     def take(self, positions: ArrayLike) -> Self:
         """Histories of the customers at these positions (integers, or a mask), in that order."""
         asked = np.asarray(positions)
@@ -201,26 +210,12 @@ class CustomerHistories:
             covariates=None if self.covariates is None else self.covariates.iloc[chosen],
         )
 
-    def select(self, customer_ids: Sequence[str] | Sequence[int] | pd.Index) -> Self:
-        """Histories of these customers, in that order.
-
-        Raises
-        ------
-        RowError
-            If a customer has no history here.
-        """
-        wanted = customer_ids if isinstance(customer_ids, pd.Index) else pd.Index(list(customer_ids))
-        positions = self.customer_id.get_indexer(wanted)
-        if (positions < 0).any():
-            unknown = wanted[positions < 0]
-            message = f"customer {shown(unknown, 0)} has no history here ({len(unknown):,} such ids); check the ids"
-            raise RowError(message)
-        return self.take(positions)
-
-    def in_unit(self, unit: TimeUnit) -> Self:
+    @override
+    def in_unit(self, unit: Unit) -> Self:
         """Return the same histories with recency and T in another unit."""
-        if check_unit(unit) == self.unit:
+        if unit == self.unit:
             return self
+        unit = check_unit(unit)
         if self.steps is not None:  # whole steps convert without accumulating rounding
             per_unit = steps_per_unit(unit, self.steps.resolution)
             recency = (self.steps.last - self.steps.first) / per_unit
@@ -236,22 +231,24 @@ class CustomerHistories:
                 return self.recency
             case "T":
                 return self.T
-            case "total":
-                if self.spend is None:
-                    message = (
-                        "the model needs amounts, but these histories have none; name the amount column in "
-                        "summarize(…, amount=…), or give CustomerHistories.from_pandas a monetary_value column"
-                    )
-                    raise MissingInformationError(message)
-                return self.spend.total
+            case "total" | "log_total" | "log_squared_total" | "positive":
+                return self._amounts(name)
+            case _:
+                message = f"these histories measure time and have no {name!r}; only a model that counts can need it"
+                raise MissingInformationError(message)
 
-
-def as_histories(histories: CustomerHistories) -> CustomerHistories:
-    """Return `histories` if that is what they are."""
-    if not isinstance(histories, CustomerHistories):
-        message = (
-            f"expected CustomerHistories, got {type(histories).__name__}; make them with kundenwert.summarize(log, …) "
-            "or kundenwert.CustomerHistories.from_pandas(table, unit=…)"
-        )
-        raise DataError(message)
-    return histories
+    def _amounts(self, name: Literal["total", "log_total", "log_squared_total", "positive"]) -> Floats:
+        if self.spend is None:
+            message = (
+                "the model needs amounts, but these histories have none; name the amount column in "
+                "summarize(…, amount=…), or give CustomerHistories.from_pandas a monetary_value column"
+            )
+            raise MissingInformationError(message)
+        column = getattr(self.spend, name)
+        if column is None:
+            message = (
+                "the model needs single amounts, of which a ready-made table holds the mean only; make the histories "
+                "from the log with kundenwert.summarize(log, …, amount=…), or use kundenwert.GammaGamma()"
+            )
+            raise MissingInformationError(message)
+        return np.asarray(column, dtype=np.float64)

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any, Final, cast, final
 import numpy as np
 
 from kundenwert.errors import InferenceError, SpecificationError
-from kundenwert.histories.customers import as_histories
+from kundenwert.histories.base import as_histories
 from kundenwert.models._base import check_model
 from kundenwert.models._functions import history_of
 from kundenwert.priors import Flat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import pymc as pm
+    from numpy.typing import NDArray
 
-    from kundenwert.histories import Cells, CustomerHistories
+    from kundenwert.histories import Cells, Histories
     from kundenwert.inference.methods import NUTS
-    from kundenwert.models._base import Model, PurchaseModel, SpendModel
+    from kundenwert.models._base import Model
     from kundenwert.models._functions import Array
 
 __all__ = ["Chains", "forecast_minutes", "pymc_model", "run_nuts", "to_pymc"]
@@ -35,6 +36,16 @@ LEAPFROG_STEPS: Final = 12  # gradient evaluations a draw, typical of four or fi
 @final
 class _PyTensor:
     """The function namespace of log-likelihoods on PyTensor."""
+
+    def exp(self, value: Any, /) -> Any:
+        import pytensor.tensor as pt
+
+        return pt.exp(value)
+
+    def expm1(self, value: Any, /) -> Any:
+        import pytensor.tensor as pt
+
+        return pt.expm1(value)
 
     def log(self, value: Any, /) -> Any:
         import pytensor.tensor as pt
@@ -61,8 +72,16 @@ class _PyTensor:
 
         return pt.where(condition, true, false)
 
+    def choose(self, values: Sequence[Any], index: NDArray[np.int64], /) -> Any:
+        import pytensor.tensor as pt
 
-def to_pymc(model: PurchaseModel[Any] | SpendModel[Any], histories: CustomerHistories) -> pm.Model:
+        return pt.stack(list(values))[index]
+
+    def total(self, term: Callable[[Any, Any], Any], nodes: Array, weights: Array, /) -> Any:
+        return term(nodes[:, None], weights[:, None]).sum(axis=0)
+
+
+def to_pymc(model: Model[Any], histories: Histories) -> pm.Model:
     """The model as a PyMC model of these histories, to inspect, sample or extend.
 
     Its free variables are the quantities the priors are stated on; the published parameters are deterministic; the
@@ -70,9 +89,9 @@ def to_pymc(model: PurchaseModel[Any] | SpendModel[Any], histories: CustomerHist
 
     Parameters
     ----------
-    model : PurchaseModel or SpendModel
+    model : PurchaseModel, SpendModel or ContractModel
         The model with its priors.
-    histories : CustomerHistories
+    histories : CustomerHistories, OpportunityHistories or ContractHistories
         The customers.
     """
     check_model(model)
@@ -100,7 +119,7 @@ def pymc_model(model: Model[Any], cells: Cells) -> pm.Model:
             distribution = getattr(pm, type(quantity.prior).__name__)
             arguments = asdict(cast("Any", quantity.prior))
             # named here because pm.LogitNormal has no default (PyMC issue 8441): NUTS would step out of (0, 1)
-            transform = transforms.logodds if quantity.is_probability else transforms.log
+            transform = {"positive": transforms.log, "probability": transforms.logodds, "real": None}[quantity.support]
             values.append(distribution(quantity.name, **arguments, default_transform=transform))
         theta = model.parameters_of(values, cells.unit)
         known = {quantity.name for quantity in model.quantities}

@@ -15,22 +15,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, final
 import numpy as np
 from scipy.special import expit, logit
 
-from kundenwert.duration import check_unit
+from kundenwert.duration import check_unit_or_count
 from kundenwert.errors import SpecificationError
-from kundenwert.priors import Flat, Prior
+from kundenwert.priors import Prior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from kundenwert.duration import TimeUnit
-    from kundenwert.histories import Cells, HistoryColumn
+    from kundenwert.duration import Unit
+    from kundenwert.histories import Cells, Clock, Histories, HistoryColumn
     from kundenwert.models._functions import Array, Functions, History
+    from kundenwert.priors import Support
 
 __all__ = [
     "AliveCustomer",
+    "ContractModel",
     "FixedParameters",
+    "LivingContract",
     "Model",
     "PurchaseModel",
     "Purchases",
@@ -54,34 +57,49 @@ class Quantity:
         Its prior.
     guess
         A typical value, where the search for the posterior's mode starts.
-    is_probability
-        Whether it lies in (0, 1); otherwise it is positive. Inference works on its logit or its logarithm.
+    support
+        Where it lies. Inference works on the logarithm of what is positive, the logit of a probability, and on any
+        other real number as it is.
     """
 
     name: str
     prior: Prior
     guess: float
-    is_probability: bool = False
+    support: Support = "positive"
 
     def __post_init__(self) -> None:
         if not isinstance(self.prior, Prior):
             message = f"{self.name} takes a prior such as kundenwert.LogNormal(mu, sigma), got {self.prior!r}"
             raise SpecificationError(message)
-        if not isinstance(self.prior, Flat) and self.prior.on_unit_interval != self.is_probability:
-            kind = (
-                "a probability: use LogitNormal or Beta" if self.is_probability else "positive: use LogNormal or Gamma"
-            )
-            message = f"{type(self.prior).__name__} does not fit {self.name}, which is {kind}"
+        if self.prior.support not in {None, self.support}:
+            fitting = {
+                "positive": "positive: use LogNormal, Gamma or HalfNormal",
+                "probability": "a probability: use LogitNormal or Beta",
+                "real": "any real number: use Normal",
+            }
+            message = f"{type(self.prior).__name__} does not fit {self.name}, which is {fitting[self.support]}"
             raise SpecificationError(message)
 
     def value(self, coordinate: Array) -> Array:
         """The quantity at an unbounded coordinate."""
-        with np.errstate(over="ignore"):
-            return np.asarray(expit(coordinate) if self.is_probability else np.exp(coordinate))
+        match self.support:
+            case "positive":
+                with np.errstate(over="ignore"):
+                    return np.asarray(np.exp(coordinate))
+            case "probability":
+                return np.asarray(expit(coordinate))
+            case "real":
+                return np.asarray(coordinate)
 
     def coordinate(self, value: Array) -> Array:
-        """The unbounded coordinate of the quantity: logit or logarithm."""
-        return np.asarray(logit(value) if self.is_probability else np.log(value))
+        """The unbounded coordinate of the quantity: logarithm, logit or itself."""
+        match self.support:
+            case "positive":
+                return np.asarray(np.log(value))
+            case "probability":
+                return np.asarray(logit(value))
+            case "real":
+                return np.asarray(value)
 
 
 class Model[P: tuple[Array, ...]](ABC):
@@ -95,28 +113,40 @@ class Model[P: tuple[Array, ...]](ABC):
     needs: ClassVar[tuple[HistoryColumn, ...]]
     """Columns of a history that the likelihood depends on."""
 
-    parameter_names: ClassVar[tuple[str, ...]]
-    """Names of the published parameters, in the order of `P`."""
+    clock: ClassVar[Clock] = "time"
+    """What histories must measure: time, or a count of opportunities or renewals."""
+
+    @property
+    @abstractmethod
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the published parameters, in the order of `P`."""
 
     @property
     @abstractmethod
     def quantities(self) -> tuple[Quantity, ...]:
         """The quantities that describe the population, with their priors."""
 
-    @abstractmethod
-    def prepared(self, cells: Cells) -> Self:
+    def prepared(self, cells: Cells) -> Self:  # noqa: ARG002 - most priors take nothing from the data
         """The model with what its priors take from the data filled in (a money scale, say)."""
+        return self
 
-    @abstractmethod
     def informative(self, cells: Cells) -> NDArray[np.bool_]:
-        """Which cells enter the likelihood, shape (cells,)."""
+        """Which cells enter the likelihood, shape (cells,); all of them, unless a model knows better."""
+        return np.ones(len(cells), dtype=np.bool_)
+
+    def log_constant(self, histories: Histories) -> Array:
+        """What the log-likelihood leaves out because no parameter changes it, per customer.
+
+        It has no influence on a fit, but two models can only be compared with it.
+        """
+        return np.zeros(len(histories))
 
     @abstractmethod
-    def parameters_of(self, quantities: Sequence[Array], unit: TimeUnit) -> P:
-        """Published parameters in the given time unit; arithmetic only, so that PyTensor can do it too."""
+    def parameters_of(self, quantities: Sequence[Array], unit: Unit) -> P:
+        """Published parameters in the given unit; arithmetic only, so that PyTensor can do it too."""
 
     @abstractmethod
-    def quantities_of(self, theta: P, unit: TimeUnit) -> tuple[Array, ...]:
+    def quantities_of(self, theta: P, unit: Unit) -> tuple[Array, ...]:
         """Inverse of :meth:`parameters_of`."""
 
     @abstractmethod
@@ -133,7 +163,10 @@ class FixedParameters[M: Model[Any]](ABC):
 
     __slots__ = ()
 
-    unit: TimeUnit
+    @property
+    @abstractmethod
+    def measure(self) -> Unit:
+        """Unit of time of the parameters, or what a discrete model counts."""
 
     @abstractmethod
     def model(self) -> M:
@@ -147,7 +180,7 @@ def check_positive(parameters: FixedParameters[Any], names: Sequence[str]) -> No
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value > 0):
             message = f"{type(parameters).__qualname__}: {name} must be a positive number, got {value!r}"
             raise SpecificationError(message)
-    check_unit(parameters.unit)
+    check_unit_or_count(parameters.measure)
 
 
 @final
@@ -189,22 +222,33 @@ class AliveCustomer(Protocol):
         """Expected purchases in (T, T + horizon], one at u after T counting exp(-rate u); may be inf at rate 0."""
 
 
+class LivingContract(Protocol):
+    """What is expected of contracts that are active; arrays share the shape of the parameters given."""
+
+    def survival(self, ahead: int) -> Array:
+        """P(still active `ahead` renewals later)."""
+
+    def renewals(self, rate: float, horizon: float) -> Array:
+        """Expected renewals among the next `horizon` (may be inf), the j-th counting exp(-rate j); inf at rate 0."""
+
+
 class PurchaseModel[P: tuple[Array, ...]](Model[P]):
     """A model of when customers buy and when they leave.
 
-    Given that a customer is alive, the future depends on (x, T) alone, so every expectation is
-    P(alive | x, t_x, T) times a quantity of :meth:`alive`.
+    A living customer is in one of one or more states (most models have one; with regular buying, a state tells how far
+    the customer is towards the next purchase). Given the state, the future depends on (x, T) alone, so every
+    expectation is the sum over states of P(alive and in this state | history) times a quantity of :meth:`alive`.
     """
 
     __slots__ = ()
 
     @abstractmethod
-    def p_alive(self, theta: P, h: History, f: Functions) -> Array:
-        """P(alive at T | history), shape (cells, draws)."""
+    def p_states(self, theta: P, h: History, f: Functions) -> Array:
+        """P(alive and in each state at T | history), shape (states, cells, draws)."""
 
     @abstractmethod
-    def alive(self, theta: P, x: Array, T: Array) -> AliveCustomer:
-        """Customers with `x` repeat purchases who are alive at `T`."""
+    def alive(self, theta: P, x: Array, T: Array) -> tuple[AliveCustomer, ...]:
+        """Customers with `x` repeat purchases who are alive at `T`, one for each state."""
 
     @abstractmethod
     def time_scale(self, theta: P) -> float:
@@ -216,32 +260,46 @@ class PurchaseModel[P: tuple[Array, ...]](Model[P]):
 
 
 class SpendModel[P: tuple[Array, ...]](Model[P]):
-    """A model of how much customers spend at a purchase."""
+    """A model of how much customers spend at a purchase; among its columns is "x"."""
 
     __slots__ = ()
 
     @abstractmethod
-    def expected_spend(self, theta: P, x: Array, total: Array) -> Array:
-        """Expected amount of a purchase given `x` repeat purchases with sum `total`; inf where there is no mean."""
+    def expected_spend(self, theta: P, h: History) -> Array:
+        """Expected amount of a purchase, shape (cells, draws); inf where there is no mean."""
 
     @abstractmethod
-    def without_mean(self, theta: P, x: Array, margin: float = 0.0) -> NDArray[np.bool_]:
-        """Where the expected amount is infinite, or would be if the tail index were lower by `margin`."""
-
-    @abstractmethod
-    def median_spend(self, theta: P, x: Array, total: Array) -> Array:
+    def median_spend(self, theta: P, h: History) -> Array:
         """Median over customers with this history of their mean amount: finite where the mean is not."""
+
+    @abstractmethod
+    def tail_index(self, theta: P, x: Array) -> Array:
+        """Moments below this order are finite for customers with `x` repeat purchases: the mean needs more than 1."""
 
     @abstractmethod
     def simulate(self, theta: P, customer: NDArray[np.int64], rng: np.random.Generator) -> Array:
         """Amount of each purchase of the given customers (positions), shape of `customer`."""
 
 
+class ContractModel[P: tuple[Array, ...]](Model[P]):
+    """A model of when customers end a contract, who can only do so at its renewals."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def living(self, theta: P, cohort: Array, tenure: Array) -> LivingContract:
+        """Contracts of a cohort (its position) that are active after `tenure` renewals."""
+
+    @abstractmethod
+    def simulate(self, theta: P, cohort: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """The renewal at which each contract ends (1 for the first), shape of `cohort`."""
+
+
 def check_model(model: object) -> None:
-    """Refuse what is not a purchase or spend model."""
+    """Refuse what is not a purchase, spend or contract model."""
     if isinstance(model, type):
         message = f"expected a model, got the class {model.__name__}; write {model.__name__}()"
         raise SpecificationError(message)
-    if not isinstance(model, (PurchaseModel, SpendModel)):
+    if not isinstance(model, (PurchaseModel, SpendModel, ContractModel)):
         message = f"expected a model such as kundenwert.MBGNBD() or kundenwert.GammaGamma(), got {model!r}"
         raise SpecificationError(message)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, override
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, override
 
 import numpy as np
 from scipy.special import expit
@@ -20,10 +20,8 @@ from kundenwert.priors import LogitNormal, LogNormal, Prior
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from kundenwert.duration import TimeUnit
-    from kundenwert.histories import Cells, HistoryColumn
+    from kundenwert.duration import TimeUnit, Unit
+    from kundenwert.histories import HistoryColumn
     from kundenwert.models._functions import Array, Functions, History
 
 __all__ = ["BetaGeometric", "BetaGeometricModel", "BetaGeometricParameters", "simulate"]
@@ -51,6 +49,11 @@ class BetaGeometricParameters[M: Model[Any]](FixedParameters[M]):
     def __post_init__(self) -> None:
         check_positive(self, BetaGeometric._fields)
 
+    @property
+    @override
+    def measure(self) -> TimeUnit:
+        return self.unit
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BetaGeometricModel(PurchaseModel[BetaGeometric]):
@@ -62,7 +65,6 @@ class BetaGeometricModel(PurchaseModel[BetaGeometric]):
     concentration: Prior = LogNormal(math.log(3), 1)
 
     needs: ClassVar[tuple[HistoryColumn, ...]] = ("x", "t_x", "T")
-    parameter_names: ClassVar[tuple[str, ...]] = BetaGeometric._fields
 
     def __post_init__(self) -> None:
         _ = self.quantities  # a prior that does not fit is an error now, not at the fit
@@ -72,8 +74,13 @@ class BetaGeometricModel(PurchaseModel[BetaGeometric]):
         """Log-odds of having left by T, which likelihood and P(alive) have in common; shape (cells, draws)."""
 
     @override
-    def p_alive(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
-        return np.asarray(expit(-self.log_odds_gone(theta, h, f)))
+    def p_states(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
+        return np.asarray(expit(-self.log_odds_gone(theta, h, f)))[None]
+
+    @property
+    @override
+    def parameter_names(self) -> tuple[str, ...]:
+        return BetaGeometric._fields
 
     @property
     @override
@@ -81,12 +88,12 @@ class BetaGeometricModel(PurchaseModel[BetaGeometric]):
         return (
             Quantity("mean_rate", self.mean_rate, 3.0),
             Quantity("shape", self.shape, 1.0),
-            Quantity("mean_dropout", self.mean_dropout, 0.3, is_probability=True),
+            Quantity("mean_dropout", self.mean_dropout, 0.3, "probability"),
             Quantity("concentration", self.concentration, 3.0),
         )
 
     @override
-    def parameters_of(self, quantities: Sequence[Array], unit: TimeUnit) -> BetaGeometric:
+    def parameters_of(self, quantities: Sequence[Array], unit: Unit) -> BetaGeometric:
         mean_rate, shape, mean_dropout, concentration = quantities
         return BetaGeometric(
             r=shape,
@@ -96,21 +103,13 @@ class BetaGeometricModel(PurchaseModel[BetaGeometric]):
         )
 
     @override
-    def quantities_of(self, theta: BetaGeometric, unit: TimeUnit) -> tuple[Array, ...]:
+    def quantities_of(self, theta: BetaGeometric, unit: Unit) -> tuple[Array, ...]:
         r, alpha, a, b = theta
         return (r / alpha * units_per_year(unit), r, a / (a + b), a + b)
 
     @override
     def named(self, values: Sequence[Array]) -> BetaGeometric:
         return BetaGeometric(*values)
-
-    @override
-    def prepared(self, cells: Cells) -> Self:
-        return self
-
-    @override
-    def informative(self, cells: Cells) -> NDArray[np.bool_]:
-        return np.ones(len(cells), dtype=np.bool_)
 
     @override
     def time_scale(self, theta: BetaGeometric) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from kundenwert.histories import HistoryColumn
 
@@ -24,6 +24,12 @@ type Array = NDArray[np.float64]
 
 class Functions(Protocol):
     """Elementwise functions of arrays."""
+
+    def exp(self, value: Array, /) -> Array:
+        """Exponential function."""
+
+    def expm1(self, value: Array, /) -> Array:
+        """exp(value) - 1."""
 
     def log(self, value: Array, /) -> Array:
         """Natural logarithm."""
@@ -40,9 +46,23 @@ class Functions(Protocol):
     def where(self, condition: NDArray[np.bool_], true: Array | float, false: Array | float, /) -> Array:
         """Elementwise choice."""
 
+    def choose(self, values: Sequence[Array], index: NDArray[np.int64], /) -> Array:
+        """The value, one for each draw, at each index: shape (cells, draws) for an index of shape (cells, 1)."""
+
+    def total(self, term: Callable[[Array, Array], Array], nodes: Array, weights: Array, /) -> Array:
+        """Sum of `term(node, weight)` over the nodes of a quadrature: one scalar pair at a time, or all at once."""
+
 
 @final
 class _NumPy(Functions):
+    @override
+    def exp(self, value: Array, /) -> Array:
+        return np.asarray(np.exp(value))
+
+    @override
+    def expm1(self, value: Array, /) -> Array:
+        return np.asarray(np.expm1(value))
+
     @override
     def log(self, value: Array, /) -> Array:
         return np.asarray(np.log(value))
@@ -63,6 +83,18 @@ class _NumPy(Functions):
     @override
     def where(self, condition: NDArray[np.bool_], true: Array | float, false: Array | float, /) -> Array:
         return np.where(condition, true, false)
+
+    @override
+    def choose(self, values: Sequence[Array], index: NDArray[np.int64], /) -> Array:
+        return np.stack(values)[index.ravel()]
+
+    @override
+    def total(self, term: Callable[[Array, Array], Array], nodes: Array, weights: Array, /) -> Array:
+        # node by node: temporary arrays stay in the cache
+        result = term(nodes[0], weights[0])
+        for node, weight in zip(nodes[1:], weights[1:], strict=True):
+            result = result + term(node, weight)
+        return result
 
 
 NUMPY: Final[Functions] = _NumPy()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kundenwert.duration import TimeUnit
+    from kundenwert.duration import TimeUnit, Unit
     from kundenwert.histories import Cells, HistoryColumn
     from kundenwert.models._functions import Array, Functions, History
 
@@ -63,7 +63,6 @@ class GammaGamma(SpendModel[_Parameters]):
     money_scale: float | None = None
 
     needs: ClassVar[tuple[HistoryColumn, ...]] = ("x", "total")
-    parameter_names: ClassVar[tuple[str, ...]] = _Parameters._fields
 
     @final
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +77,11 @@ class GammaGamma(SpendModel[_Parameters]):
         def __post_init__(self) -> None:
             check_positive(self, _Parameters._fields)
 
+        @property
+        @override
+        def measure(self) -> TimeUnit:
+            return self.unit
+
         @override
         def model(self) -> GammaGamma:
             return GammaGamma(money_scale=self.p * self.gamma / self.q)
@@ -87,6 +91,11 @@ class GammaGamma(SpendModel[_Parameters]):
             message = f"money_scale must be a positive amount, got {self.money_scale!r}"
             raise SpecificationError(message)
         _ = self.quantities
+
+    @property
+    @override
+    def parameter_names(self) -> tuple[str, ...]:
+        return _Parameters._fields
 
     @property
     @override
@@ -120,12 +129,12 @@ class GammaGamma(SpendModel[_Parameters]):
         return _Parameters(*values)
 
     @override
-    def parameters_of(self, quantities: Sequence[Array], unit: TimeUnit) -> _Parameters:
+    def parameters_of(self, quantities: Sequence[Array], unit: Unit) -> _Parameters:
         scale, p, q = quantities
         return _Parameters(p=p, q=q, gamma=scale * q / p)
 
     @override
-    def quantities_of(self, theta: _Parameters, unit: TimeUnit) -> tuple[Array, ...]:
+    def quantities_of(self, theta: _Parameters, unit: Unit) -> tuple[Array, ...]:
         return (theta.p * theta.gamma / theta.q, theta.p, theta.q)
 
     @override
@@ -140,22 +149,22 @@ class GammaGamma(SpendModel[_Parameters]):
         return of_x + (p * x - 1) * f.log(total) - (p * x + q) * f.log(gamma + total)
 
     @override
-    def expected_spend(self, theta: _Parameters, x: Array, total: Array) -> Array:
+    def expected_spend(self, theta: _Parameters, h: History) -> Array:
         """Mean amount of a purchase, eq. (5): p (gamma + total)/(p x + q - 1); inf where p x + q <= 1."""
         p, q, gamma = theta
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = p * (gamma + total) / (p * x + q - 1)
-        return np.where(self.without_mean(theta, x), np.inf, mean)
+            mean = p * (gamma + h["total"]) / (p * h["x"] + q - 1)
+        return np.where(self.tail_index(theta, h["x"]) <= 1, np.inf, mean)
 
     @override
-    def without_mean(self, theta: _Parameters, x: Array, margin: float = 0.0) -> NDArray[np.bool_]:
-        return np.asarray(theta.p * x + theta.q <= 1 + margin)
-
-    @override
-    def median_spend(self, theta: _Parameters, x: Array, total: Array) -> Array:
+    def median_spend(self, theta: _Parameters, h: History) -> Array:
         """Median of p/nu given the history, nu ~ Gamma(p x + q, gamma + total)."""
         p, q, gamma = theta
-        return np.asarray(p * (gamma + total) / gammaincinv(p * x + q, 0.5))
+        return np.asarray(p * (gamma + h["total"]) / gammaincinv(p * h["x"] + q, 0.5))
+
+    @override
+    def tail_index(self, theta: _Parameters, x: Array) -> Array:
+        return np.asarray(theta.p * x + theta.q)
 
     @override
     def simulate(self, theta: _Parameters, customer: NDArray[np.int64], rng: np.random.Generator) -> Array:

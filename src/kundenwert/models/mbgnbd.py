@@ -79,9 +79,9 @@ class MBGNBD(BetaGeometricModel):
         return dropout + (r + h["x"]) * f.log1p((h["T"] - h["t_x"]) / (alpha + h["t_x"]))
 
     @override
-    def alive(self, theta: BetaGeometric, x: Array, T: Array) -> BetaMixture:
+    def alive(self, theta: BetaGeometric, x: Array, T: Array) -> tuple[BetaMixture]:
         r, alpha, a, b = theta
-        return BetaMixture(n=r + x, A=alpha + T, a=a, b=b + x + 1)
+        return (BetaMixture(n=r + x, A=alpha + T, a=a, b=b + x + 1),)
 
     @override
     def simulate(self, theta: BetaGeometric, T: Array, rng: np.random.Generator) -> Purchases:

@@ -11,7 +11,7 @@ from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior
 
 if TYPE_CHECKING:
-    from kundenwert.duration import TimeUnit
+    from kundenwert.duration import Unit
     from kundenwert.inference.diagnostics import Diagnostics
     from kundenwert.models._functions import Array
     from kundenwert.posterior.base import Provenance
@@ -23,7 +23,7 @@ def posterior_of(
     model: Model[Any],
     values: tuple[Array, ...],
     *,
-    unit: TimeUnit,
+    unit: Unit,
     diagnostics: Diagnostics,
     provenance: Provenance,
     p_infinite_mean: float | None = None,
@@ -36,7 +36,7 @@ def posterior_of(
     if isinstance(model, SpendModel):
         if p_infinite_mean is None:
             flat = model.named([value.ravel() for value in values])
-            p_infinite_mean = float(model.without_mean(flat, np.zeros(1)).mean())
+            p_infinite_mean = float(np.mean(model.tail_index(flat, np.zeros(1)) <= 1))
         return SpendPosterior(
             model=model,
             unit=unit,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.errors import SizeError
-from kundenwert.histories.customers import CustomerHistories, as_histories
+from kundenwert.histories.base import as_histories, check_clock
 from kundenwert.models._functions import NUMPY, Array, history_of
 from kundenwert.posterior.summary import check_interval
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from kundenwert.duration import TimeUnit
+    from kundenwert.duration import Unit
+    from kundenwert.histories import Cells, Histories
     from kundenwert.inference.diagnostics import Diagnostics
     from kundenwert.models._base import Model
     from kundenwert.posterior.values import Block
@@ -67,7 +68,7 @@ class Posterior(ABC):
     """
 
     model: Model[Any]
-    unit: TimeUnit
+    unit: Unit
     values: tuple[Array, ...]
     diagnostics: Diagnostics
     provenance: Provenance
@@ -122,7 +123,7 @@ class Posterior(ABC):
             draws.setdefault(quantity.name, value)
         return draws
 
-    def to_datatree(self, histories: CustomerHistories | None = None) -> xr.DataTree:
+    def to_datatree(self, histories: Histories | None = None) -> xr.DataTree:
         """An ArviZ 1.x tree with the group ``posterior``, for ``az.summary`` and the ``az.plot_*`` functions.
 
         Parameters
@@ -141,12 +142,13 @@ class Posterior(ABC):
         coords: dict[str, Any] = {}
         dims: dict[str, list[str]] = {}
         if histories is not None:
-            cells = as_histories(histories).in_unit(self.unit).cells(self.model)
+            cells = self.cells_of(histories)
             used = self.model.informative(cells)[cells.index]
             theta, columns = self.theta, cells.columns
             values = self.for_customers(
                 cells.index[used], lambda rows: self.model.log_likelihood(theta, history_of(columns, rows), NUMPY)
             )
+            values += self.model.log_constant(histories.in_unit(self.unit))[used]
             name = type(self.model).__name__
             groups["log_likelihood"] = {name: values}
             coords, dims = {"customer_id": histories.customer_id[used]}, {name: ["customer_id"]}
@@ -157,6 +159,11 @@ class Posterior(ABC):
         from kundenwert.posterior.persistence import save
 
         save(self, path)
+
+    def cells_of(self, histories: Histories) -> Cells:
+        """The distinct histories among these, in the unit of the posterior."""
+        check_clock(self.model, as_histories(histories))
+        return histories.in_unit(self.unit).cells(self.model)
 
     def for_customers(self, index: NDArray[np.int64], block: Block) -> Array:
         """Values of all customers for all draws, shape (chains, draws, customers), if that fits in memory."""
@@ -180,7 +187,7 @@ class Posterior(ABC):
             result[within] = drawn[index[within] - rows.start]
         return result.T.reshape(chains, draws, len(index))
 
-    def array(self, histories: CustomerHistories, index: NDArray[np.int64], block: Block) -> xr.DataArray:
+    def array(self, histories: Histories, index: NDArray[np.int64], block: Block) -> xr.DataArray:
         """Values of all customers for all draws, labelled."""
         import xarray as xr
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from kundenwert import priors
-from kundenwert.duration import check_unit
+from kundenwert.duration import check_unit_or_count
 from kundenwert.errors import FileFormatError
 from kundenwert.inference.diagnostics import Diagnostics
 from kundenwert.models import MODELS
@@ -85,7 +85,7 @@ def load(path: str | PathLike[str], *, models: Sequence[type[Model[Any]]] = ()) 
         return posterior_of(
             model,
             values,
-            unit=check_unit(meta["unit"]),
+            unit=check_unit_or_count(meta["unit"]),
             diagnostics=Diagnostics(**meta["diagnostics"], notes=notes),
             provenance=Provenance(**meta["provenance"]),
             p_infinite_mean=meta["p_infinite_mean"],

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 import pandas as pd
 
-from kundenwert.duration import Duration, check_duration, units_per_year
+from kundenwert.duration import Duration, Horizon, check_duration
 from kundenwert.errors import InfiniteValueError, SpecificationError
 from kundenwert.histories.cells import Cells
-from kundenwert.histories.customers import as_histories
 from kundenwert.posterior.base import Posterior, thinning
 from kundenwert.posterior.summary import Estimate, summarise
 from kundenwert.posterior.values import PurchaseValues
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from kundenwert.histories import CustomerHistories
+    from kundenwert.histories import Histories
     from kundenwert.models._base import PurchaseModel
     from kundenwert.posterior.values import Block
 
@@ -42,7 +42,7 @@ class PurchasePosterior(Posterior):
 
     model: PurchaseModel[Any]
 
-    def p_alive(self, histories: CustomerHistories, *, ahead: Duration = NOW, interval: float = 0.90) -> pd.DataFrame:
+    def p_alive(self, histories: Histories, *, ahead: Horizon = NOW, interval: float = 0.90) -> pd.DataFrame:
         """Probability that customers are still customers: columns mean, lower, upper.
 
         It depends on the model as much as on the data (BG/NBD calls every one-time buyer alive); to compare
@@ -50,9 +50,9 @@ class PurchasePosterior(Posterior):
 
         Parameters
         ----------
-        histories : CustomerHistories
+        histories : CustomerHistories or OpportunityHistories
             The customers.
-        ahead : Duration
+        ahead : Duration or Periods
             How long after the end of observation; now by default.
         interval : float
             Probability of the equal-tailed interval.
@@ -60,31 +60,29 @@ class PurchasePosterior(Posterior):
         return self._table(histories, self.p_alive_of(ahead), interval)
 
     def expected_purchases(
-        self, histories: CustomerHistories, *, horizon: Duration, start: Duration = NOW, interval: float = 0.90
+        self, histories: Histories, *, horizon: Horizon, start: Horizon = NOW, interval: float = 0.90
     ) -> pd.DataFrame:
         """Expected number of purchases in (T + start, T + start + horizon]: columns mean, lower, upper.
 
         Parameters
         ----------
-        histories : CustomerHistories
+        histories : CustomerHistories or OpportunityHistories
             The customers.
-        horizon, start : Duration
+        horizon, start : Duration or Periods
             Length of the period, and how long after the end of observation it begins.
         interval : float
             Probability of the equal-tailed interval.
         """
         return self._table(histories, self.purchases_of(horizon, start), interval)
 
-    def return_probability(
-        self, histories: CustomerHistories, *, horizon: Duration, interval: float = 0.90
-    ) -> pd.DataFrame:
+    def return_probability(self, histories: Histories, *, horizon: Horizon, interval: float = 0.90) -> pd.DataFrame:
         """Probability of at least one purchase in (T, T + horizon] if nobody does anything: mean, lower, upper.
 
         Parameters
         ----------
-        histories : CustomerHistories
+        histories : CustomerHistories or OpportunityHistories
             The customers.
-        horizon : Duration
+        horizon : Duration or Periods
             How far ahead.
         interval : float
             Probability of the equal-tailed interval.
@@ -93,10 +91,10 @@ class PurchasePosterior(Posterior):
 
     def discounted_purchases(
         self,
-        histories: CustomerHistories,
+        histories: Histories,
         *,
         annual_discount_rate: float,
-        horizon: Duration,
+        horizon: Horizon,
         interval: float = 0.90,
     ) -> pd.DataFrame:
         """Expected purchases, one at u after T counting (1 + rate)^-u (u in years): columns mean, lower, upper.
@@ -105,11 +103,11 @@ class PurchasePosterior(Posterior):
 
         Parameters
         ----------
-        histories : CustomerHistories
+        histories : CustomerHistories or OpportunityHistories
             The customers.
         annual_discount_rate : float
             0.10 for 10 % a year.
-        horizon : Duration
+        horizon : Duration or Periods
             How far ahead, or LIFETIME.
         interval : float
             Probability of the equal-tailed interval.
@@ -121,16 +119,14 @@ class PurchasePosterior(Posterior):
         """
         return self._table(histories, self.discounted_of(annual_discount_rate, horizon), interval)
 
-    def purchase_distribution(
-        self, histories: CustomerHistories, *, horizon: Duration, up_to: int = 10
-    ) -> pd.DataFrame:
+    def purchase_distribution(self, histories: Histories, *, horizon: Horizon, up_to: int = 10) -> pd.DataFrame:
         """Probability of 0, 1, …, `up_to` and more purchases in (T, T + horizon]; every row sums to one.
 
         Parameters
         ----------
-        histories : CustomerHistories
+        histories : CustomerHistories or OpportunityHistories
             The customers.
-        horizon : Duration
+        horizon : Duration or Periods
             How far ahead.
         up_to : int
             Largest number with a column of its own.
@@ -144,18 +140,18 @@ class PurchasePosterior(Posterior):
         if isinstance(up_to, bool) or not isinstance(up_to, int) or up_to < 0:
             message = f"up_to must be a whole number of at least 0, got {up_to!r}"
             raise SpecificationError(message)
-        cells = as_histories(histories).in_unit(self.unit).cells(self.model)
+        cells = self.cells_of(histories)
         probabilities = self.of_cells.count_probabilities(cells, length, up_to)
         more = np.maximum(0.0, 1 - probabilities.sum(axis=1))
         table = pd.DataFrame(probabilities[cells.index], index=histories.customer_id)
         return table.assign(more=more[cells.index])
 
-    def expected_purchases_new_customer(self, *, horizon: Duration, interval: float = 0.90) -> Estimate:
+    def expected_purchases_new_customer(self, *, horizon: Horizon, interval: float = 0.90) -> Estimate:
         """Expected *repeat* purchases of a customer who has just bought for the first time.
 
         Parameters
         ----------
-        horizon : Duration
+        horizon : Duration or Periods
             How far ahead, counted from the first purchase.
         interval : float
             Probability of the equal-tailed interval.
@@ -166,6 +162,7 @@ class PurchasePosterior(Posterior):
             counts=np.ones(1, dtype=np.int64),
             index=np.zeros(1, dtype=np.int64),
             unit=self.unit,
+            periods_per_year=math.nan,
         )
         summary = summarise(1, self.of_cells.draws, self.purchases_of(horizon, NOW)(new), interval)
         return Estimate(float(summary.mean[0]), float(summary.lower[0]), float(summary.upper[0]))
@@ -188,18 +185,19 @@ class PurchasePosterior(Posterior):
         """Values per cell and draw: what tables are made of."""
         return PurchaseValues(self.model, self.theta)
 
-    def discounted_of(self, annual_discount_rate: float, horizon: Duration) -> Callable[[Cells], Block]:
+    def discounted_of(self, annual_discount_rate: float, horizon: Horizon) -> Callable[[Cells], Block]:
         """Discounted purchases of cells, block by block."""
-        rate = np.log1p(check_rate(annual_discount_rate)) / units_per_year(self.unit)
+        delta = math.log1p(check_rate(annual_discount_rate))
         length = check_duration(horizon, "horizon", lifetime=True).in_unit(self.unit)
-        if rate == 0 and horizon.is_lifetime:
+        if delta == 0 and horizon.is_lifetime:
             self._refuse_infinite()
-        return lambda cells: self.of_cells.discounted_purchases(cells, float(rate), length)
+        return lambda cells: self.of_cells.discounted_purchases(cells, delta / cells.periods_per_year, length)
 
     def _refuse_infinite(self) -> None:
         zero = np.zeros(1)
-        forever = self.model.alive(self.theta, zero, zero).discounted_purchases(0.0, float("inf"))
-        infinite = float(np.mean(np.isinf(forever)))
+        alive = self.model.alive(self.theta, zero, zero)
+        forever = [customer.discounted_purchases(0.0, math.inf) for customer in alive]
+        infinite = float(np.mean(np.isinf(forever).any(axis=0)))
         if infinite > 0:
             message = (
                 f"without discounting, expected purchases for life are infinite in {infinite:.0%} of the draws: "
@@ -207,24 +205,24 @@ class PurchasePosterior(Posterior):
             )
             raise InfiniteValueError(message)
 
-    def p_alive_of(self, ahead: Duration) -> Callable[[Cells], Block]:
+    def p_alive_of(self, ahead: Horizon) -> Callable[[Cells], Block]:
         """P(alive) of cells, block by block."""
         length = check_duration(ahead, "ahead").in_unit(self.unit)
         return lambda cells: self.of_cells.p_alive(cells, length)
 
-    def purchases_of(self, horizon: Duration, start: Duration) -> Callable[[Cells], Block]:
+    def purchases_of(self, horizon: Horizon, start: Horizon) -> Callable[[Cells], Block]:
         """Expected purchases of cells, block by block."""
         length = check_duration(horizon, "horizon").in_unit(self.unit)
         begin = check_duration(start, "start").in_unit(self.unit)
         return lambda cells: self.of_cells.purchases(cells, begin, length)
 
-    def returns_of(self, horizon: Duration) -> Callable[[Cells], Block]:
+    def returns_of(self, horizon: Horizon) -> Callable[[Cells], Block]:
         """Return probabilities of cells, block by block."""
         length = check_duration(horizon, "horizon").in_unit(self.unit)
         return lambda cells: self.of_cells.returns(cells, length)
 
-    def _table(self, histories: CustomerHistories, values: Callable[[Cells], Block], interval: float) -> pd.DataFrame:
-        cells = as_histories(histories).in_unit(self.unit).cells(self.model)
+    def _table(self, histories: Histories, values: Callable[[Cells], Block], interval: float) -> pd.DataFrame:
+        cells = self.cells_of(histories)
         summary = summarise(len(cells), self.of_cells.draws, values(cells), interval)
         return summary.at(cells.index).to_pandas(histories.customer_id)
 
@@ -239,28 +237,26 @@ class PurchaseDraws:
 
     posterior: PurchasePosterior
 
-    def p_alive(self, histories: CustomerHistories, *, ahead: Duration = NOW) -> xr.DataArray:
+    def p_alive(self, histories: Histories, *, ahead: Horizon = NOW) -> xr.DataArray:
         """See :meth:`PurchasePosterior.p_alive`."""
         return self._array(histories, self.posterior.p_alive_of(ahead))
 
-    def expected_purchases(
-        self, histories: CustomerHistories, *, horizon: Duration, start: Duration = NOW
-    ) -> xr.DataArray:
+    def expected_purchases(self, histories: Histories, *, horizon: Horizon, start: Horizon = NOW) -> xr.DataArray:
         """See :meth:`PurchasePosterior.expected_purchases`."""
         return self._array(histories, self.posterior.purchases_of(horizon, start))
 
-    def return_probability(self, histories: CustomerHistories, *, horizon: Duration) -> xr.DataArray:
+    def return_probability(self, histories: Histories, *, horizon: Horizon) -> xr.DataArray:
         """See :meth:`PurchasePosterior.return_probability`."""
         return self._array(histories, self.posterior.returns_of(horizon))
 
     def discounted_purchases(
-        self, histories: CustomerHistories, *, annual_discount_rate: float, horizon: Duration
+        self, histories: Histories, *, annual_discount_rate: float, horizon: Horizon
     ) -> xr.DataArray:
         """See :meth:`PurchasePosterior.discounted_purchases`."""
         return self._array(histories, self.posterior.discounted_of(annual_discount_rate, horizon))
 
-    def _array(self, histories: CustomerHistories, values: Callable[[Cells], Block]) -> xr.DataArray:
-        cells = as_histories(histories).in_unit(self.posterior.unit).cells(self.posterior.model)
+    def _array(self, histories: Histories, values: Callable[[Cells], Block]) -> xr.DataArray:
+        cells = self.posterior.cells_of(histories)
         return self.posterior.array(histories, cells.index, values(cells))
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Self, final
 import numpy as np
 
 from kundenwert.errors import InfiniteValueError
-from kundenwert.histories.customers import as_histories
 from kundenwert.posterior.base import Posterior, thinning
 from kundenwert.posterior.summary import summarise
 from kundenwert.posterior.values import SpendValues
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from kundenwert.histories import Cells, CustomerHistories
+    from kundenwert.histories import Cells, Histories
     from kundenwert.models._base import SpendModel
     from kundenwert.models._functions import Array
     from kundenwert.posterior.values import Block
@@ -47,7 +46,7 @@ class SpendPosterior(Posterior):
     model: SpendModel[Any]
     p_infinite_mean: float
 
-    def expected_spend(self, histories: CustomerHistories, *, interval: float = 0.90) -> pd.DataFrame:
+    def expected_spend(self, histories: Histories, *, interval: float = 0.90) -> pd.DataFrame:
         """Expected amount of a customer's next purchase: columns mean, lower, upper.
 
         Parameters
@@ -63,11 +62,11 @@ class SpendPosterior(Posterior):
             If, for a customer's frequency, the mean is infinite with a posterior probability above 0.001. Below that,
             the draws whose tail index exceeds that of an infinite mean by 0.02 or less are left out for this customer.
         """
-        cells = as_histories(histories).cells(self.model)
+        cells = self.cells_of(histories)
         summary = summarise(len(cells), self.of_cells.draws, self.finite_spend(cells), interval)
         return summary.at(cells.index).to_pandas(histories.customer_id)
 
-    def median_spend(self, histories: CustomerHistories, *, interval: float = 0.90) -> pd.DataFrame:
+    def median_spend(self, histories: Histories, *, interval: float = 0.90) -> pd.DataFrame:
         """Median of the mean amount of customers with each history: finite even where the mean is not.
 
         Parameters
@@ -77,7 +76,7 @@ class SpendPosterior(Posterior):
         interval : float
             Probability of the equal-tailed interval.
         """
-        cells = as_histories(histories).cells(self.model)
+        cells = self.cells_of(histories)
         summary = summarise(len(cells), self.of_cells.draws, self.of_cells.median_spend(cells), interval)
         return summary.at(cells.index).to_pandas(histories.customer_id)
 
@@ -117,15 +116,15 @@ class SpendPosterior(Posterior):
         expected = of_cells.expected_spend(cells)
 
         def values(rows: slice) -> Array:
-            near = self.model.without_mean(of_cells.theta, cells["x"][rows, None], margin)
-            return np.where(near, np.nan, expected(rows))
+            tail_index = self.model.tail_index(of_cells.theta, cells["x"][rows, None])
+            return np.where(tail_index <= 1 + margin, np.nan, expected(rows))
 
         return values
 
     def _refuse_infinite(self, cells: Cells, frequency: float) -> bool:
         """Raise if the mean at this frequency is infinite too often; else whether it is ever."""
-        infinite = float(self.model.without_mean(self.theta, np.asarray(frequency)).mean())
-        near = float(self.model.without_mean(self.theta, np.asarray(frequency), MARGIN).mean())
+        tail_index = self.model.tail_index(self.theta, np.asarray(frequency))
+        infinite, near = float(np.mean(tail_index <= 1)), float(np.mean(tail_index <= 1 + MARGIN))
         if frequency == 0:
             infinite = max(infinite, self.p_infinite_mean)
         left_out = near if self.of_cells.draws > 1 else 0.0
@@ -152,12 +151,12 @@ class SpendDraws:
 
     posterior: SpendPosterior
 
-    def expected_spend(self, histories: CustomerHistories) -> xr.DataArray:
+    def expected_spend(self, histories: Histories) -> xr.DataArray:
         """See :meth:`SpendPosterior.expected_spend`."""
-        cells = as_histories(histories).cells(self.posterior.model)
+        cells = self.posterior.cells_of(histories)
         return self.posterior.array(histories, cells.index, self.posterior.of_cells.expected_spend(cells))
 
-    def median_spend(self, histories: CustomerHistories) -> xr.DataArray:
+    def median_spend(self, histories: Histories) -> xr.DataArray:
         """See :meth:`SpendPosterior.median_spend`."""
-        cells = as_histories(histories).cells(self.posterior.model)
+        cells = self.posterior.cells_of(histories)
         return self.posterior.array(histories, cells.index, self.posterior.of_cells.median_spend(cells))

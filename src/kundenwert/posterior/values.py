@@ -40,37 +40,40 @@ class PurchaseValues:
         """Number of draws."""
         return len(self.theta[0])
 
-    def alive_now(self, cells: Cells) -> Block:
-        """P(alive at T)."""
-        return lambda rows: self.model.p_alive(self.theta, history_of(cells.columns, rows), NUMPY)
+    def states_now(self, cells: Cells) -> Block:
+        """P(alive and in each state at T), shape (states, cells in the slice, draws)."""
+        return lambda rows: self.model.p_states(self.theta, history_of(cells.columns, rows), NUMPY)
 
     def p_alive(self, cells: Cells, ahead: float) -> Block:
         """P(alive at T + ahead)."""
         if ahead == 0:
-            return self.alive_now(cells)
-        return self._times_alive(cells, self._averaged(cells, lambda customer: customer.survival(ahead)))
+            states_now = self.states_now(cells)
+            return lambda rows: states_now(rows).sum(axis=0)
+        return self._expected(cells, lambda customer: customer.survival(ahead))
 
     def purchases(self, cells: Cells, start: float, horizon: float) -> Block:
         """Expected purchases in (T + start, T + start + horizon]."""
         if horizon == 0:
             return self._nothing
-        averaged = self._averaged(cells, lambda customer: customer.purchases(start, horizon))
-        return self._times_alive(cells, averaged)
+        return self._expected(cells, lambda customer: customer.purchases(start, horizon))
 
     def returns(self, cells: Cells, horizon: float) -> Block:
         """P(at least one purchase in (T, T + horizon])."""
-        x, T = cells["x"][:, None], cells["T"][:, None]
-        return self._times_alive(cells, lambda rows: self.model.alive(self.theta, x[rows], T[rows]).returns(horizon))
+        if horizon == 0:
+            return self._nothing
+        return self._expected(cells, lambda customer: customer.returns(horizon))
 
     def overview(self, cells: Cells, horizon: float) -> Callable[[slice], tuple[Array, ...]]:
         """P(alive), expected purchases and return probability within the horizon, in one pass."""
-        alive_now, x, T = self.alive_now(cells), cells["x"][:, None], cells["T"][:, None]
+        states_now = self.states_now(cells)
+        if horizon == 0:
+            return lambda rows: (states_now(rows).sum(axis=0), self._nothing(rows), self._nothing(rows))
         purchases = self._averaged(cells, lambda customer: customer.purchases(0.0, horizon))
+        returns = self._averaged(cells, lambda customer: customer.returns(horizon))
 
         def values(rows: slice) -> tuple[Array, ...]:
-            p_alive = alive_now(rows)
-            returns = self.model.alive(self.theta, x[rows], T[rows]).returns(horizon)
-            return p_alive, p_alive * purchases(rows), p_alive * returns
+            states = states_now(rows)
+            return states.sum(axis=0), _over_states(states, purchases, rows), _over_states(states, returns, rows)
 
         return values
 
@@ -78,50 +81,64 @@ class PurchaseValues:
         """Expected purchases in (T, T + horizon], one at u after T counting exp(-rate u)."""
         if horizon == 0:
             return self._nothing
-        averaged = self._averaged(cells, lambda customer: customer.discounted_purchases(rate, horizon))
-        return self._times_alive(cells, averaged)
+        return self._expected(cells, lambda customer: customer.discounted_purchases(rate, horizon))
 
     def count_probabilities(self, cells: Cells, horizon: float, up_to: int) -> Array:
         """Posterior mean of P(exactly m purchases in (T, T + horizon]), shape (cells, up_to + 1)."""
-        return np.stack([self._count_probability(cells, horizon, count) for count in range(up_to + 1)], axis=1)
+        return np.stack([self.count_probability(cells, horizon, count) for count in range(up_to + 1)], axis=1)
 
-    def _count_probability(self, cells: Cells, horizon: float, count: int) -> Array:
+    def count_probability(self, cells: Cells, horizon: float, count: int) -> Array:
+        """Posterior mean of P(exactly `count` purchases in (T, T + horizon]), shape (cells,)."""
         result = np.empty(len(cells))
-        alive_now = self.alive_now(cells)
+        states_now = self.states_now(cells)
         given_alive = self._averaged(cells, lambda customer: customer.count_probability(count, horizon))
 
         def work(rows: slice) -> None:
-            p_alive = alive_now(rows)
-            probability = p_alive * given_alive(rows)
+            states = states_now(rows)
+            probability = _over_states(states, given_alive, rows)
             if count == 0:
-                probability += 1 - p_alive
+                probability += 1 - states.sum(axis=0)
             result[rows] = probability.mean(axis=-1)
 
         in_blocks(len(cells), self.draws, work)
         return result
 
-    def _averaged(self, cells: Cells, expectation: Callable[[AliveCustomer], Array]) -> Block:
-        """An expectation over living customers that is costly, computed per distinct (x, T) or interpolated.
+    def _expected(self, cells: Cells, expectation: Callable[[AliveCustomer], Array]) -> Block:
+        """An expectation over the states that customers may be in."""
+        states_now, averaged = self.states_now(cells), self._averaged(cells, expectation)
+        return lambda rows: _over_states(states_now(rows), averaged, rows)
+
+    def _averaged(self, cells: Cells, expectation: Callable[[AliveCustomer], Array]) -> list[Block]:
+        """An expectation over living customers of each state, computed per distinct (x, T) or interpolated.
 
         A single draw, as for published values, is computed to full precision.
         """
-
-        def evaluate(x: Array, T: Array, draws: NDArray[np.intp]) -> Array:
-            theta = self.model.named([values[draws] for values in self.theta])
-            customer = self.model.alive(theta, x[:, None], T[:, None])
-            return expectation(customer if self.draws == 1 else customer.within(TABLE_ERROR))
-
         extreme = [pick(values) for values in self.theta for pick in (np.argmin, np.argmax)]
         probed = np.unique(np.r_[extreme, np.linspace(0, self.draws - 1, DRAWS_PROBED).astype(np.intp)])
-        function = Positive(evaluate, self.draws, probed, self.model.time_scale(self.theta))
-        return over_pairs(function, cells["x"], cells["T"])
+        time_scale = self.model.time_scale(self.theta)
 
-    def _times_alive(self, cells: Cells, given_alive: Block) -> Block:
-        alive_now = self.alive_now(cells)
-        return lambda rows: alive_now(rows) * given_alive(rows)
+        def block(state: int) -> Block:
+            def evaluate(x: Array, T: Array, draws: NDArray[np.intp]) -> Array:
+                theta = self.model.named([values[draws] for values in self.theta])
+                customer = self.model.alive(theta, x[:, None], T[:, None])[state]
+                return expectation(customer if self.draws == 1 else customer.within(TABLE_ERROR))
+
+            return over_pairs(Positive(evaluate, self.draws, probed, time_scale), cells["x"], cells["T"])
+
+        one = np.ones(1)
+        states = len(self.model.alive(self.model.named([values[:1] for values in self.theta]), one, one))
+        return [block(state) for state in range(states)]
 
     def _nothing(self, rows: slice) -> Array:
         return np.zeros((rows.stop - rows.start, self.draws))
+
+
+def _over_states(states: Array, given_state: list[Block], rows: slice) -> Array:
+    """Sum over states of their probability times what is expected there."""
+    total = states[0] * given_state[0](rows)
+    for probability, expected in zip(states[1:], given_state[1:], strict=True):
+        total += probability * expected(rows)
+    return np.asarray(total)
 
 
 @final
@@ -139,10 +156,8 @@ class SpendValues:
 
     def expected_spend(self, cells: Cells) -> Block:
         """Expected amount of a purchase."""
-        x, total = cells["x"][:, None], cells["total"][:, None]
-        return lambda rows: self.model.expected_spend(self.theta, x[rows], total[rows])
+        return lambda rows: self.model.expected_spend(self.theta, history_of(cells.columns, rows))
 
     def median_spend(self, cells: Cells) -> Block:
         """Median over customers with this history of their mean amount."""
-        x, total = cells["x"][:, None], cells["total"][:, None]
-        return lambda rows: self.model.median_spend(self.theta, x[rows], total[rows])
+        return lambda rows: self.model.median_spend(self.theta, history_of(cells.columns, rows))

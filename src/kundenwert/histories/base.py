@@ -1,0 +1,103 @@
+"""What all histories have in common, whether they measure time or count opportunities or renewals."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final, Self, cast, final
+
+import pandas as pd
+
+from kundenwert.duration import DAYS
+from kundenwert.errors import DataError, MissingInformationError, RowError
+from kundenwert.histories.validation import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from kundenwert.duration import Unit
+    from kundenwert.histories.cells import Cells, Clock, NeedsHistory
+
+__all__ = ["Histories", "as_histories", "check_clock"]
+
+MAKERS: Final[dict[str, str]] = {
+    "time": "CustomerHistories, made by kundenwert.summarize(log, …)",
+    "opportunity": "OpportunityHistories, made by kundenwert.summarize_opportunities(log, …)",
+    "renewal": "ContractHistories, made by kundenwert.ContractHistories.from_cohorts or from_pandas",
+}
+
+
+class Histories(ABC):
+    """One short history per customer."""
+
+    __slots__ = ()
+
+    customer_id: pd.Index
+    """Unique ids."""
+
+    def __len__(self) -> int:
+        return len(self.customer_id)
+
+    @property
+    @abstractmethod
+    def measure(self) -> Unit:
+        """Unit of times, or what is counted."""
+
+    @property
+    @abstractmethod
+    def periods_per_year(self) -> float:
+        """How many units, opportunities or renewals make a year."""
+
+    @property
+    @final
+    def clock(self) -> Clock:
+        """Whether time is measured, or opportunities or renewals are counted."""
+        return "time" if self.measure in DAYS else cast("Clock", self.measure)
+
+    @abstractmethod
+    def cells(self, model: NeedsHistory) -> Cells:
+        """Collapse to the distinct histories on exactly the columns that `model` needs."""
+
+    @abstractmethod
+    def in_unit(self, unit: Unit) -> Self:
+        """Return the same histories with times in another unit."""
+
+    @abstractmethod
+    def take(self, positions: ArrayLike) -> Self:
+        """Histories of the customers at these positions (integers, or a mask), in that order."""
+
+    @final
+    def select(self, customer_ids: Sequence[str] | Sequence[int] | pd.Index) -> Self:
+        """Histories of these customers, in that order.
+
+        Raises
+        ------
+        RowError
+            If a customer has no history here.
+        """
+        wanted = customer_ids if isinstance(customer_ids, pd.Index) else pd.Index(list(customer_ids))
+        positions = self.customer_id.get_indexer(wanted)
+        if (positions < 0).any():
+            unknown = wanted[positions < 0]
+            message = f"customer {shown(unknown, 0)} has no history here ({len(unknown):,} such ids); check the ids"
+            raise RowError(message)
+        return self.take(positions)
+
+
+def check_clock(model: NeedsHistory, histories: Histories) -> None:
+    """Refuse a model that measures time where opportunities are counted, and the like."""
+    if model.clock != histories.clock:
+        message = f"{type(model).__name__} needs {MAKERS[model.clock]}; it cannot learn from {type(histories).__name__}"
+        raise MissingInformationError(message)
+
+
+def as_histories[H: Histories](histories: H) -> H:
+    """Return `histories` if that is what they are."""
+    if not isinstance(histories, Histories):
+        message = (
+            f"expected CustomerHistories, got {type(histories).__name__}; make them with kundenwert.summarize(log, …) "
+            "or kundenwert.CustomerHistories.from_pandas(table, unit=…)"
+        )
+        raise DataError(message)
+    return histories
