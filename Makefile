@@ -36,8 +36,8 @@ test-py312: .venv/.done  ## the tests that are not slow, on Python 3.12
 test-py313: .venv-3.13/.done  ## the same on Python 3.13
 	.venv-3.13/bin/python $(PYTEST)
 
-test-slow: .venv/.done  ## the tests that take longer
-	$(BIN)/python $(PYTEST) -m slow
+test-slow: .venv/.done  ## the tests that take longer (over half an hour)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 bench: .venv/.done  ## time and memory
 	$(BIN)/python benchmarks/run.py

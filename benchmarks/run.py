@@ -38,15 +38,22 @@ class Scale:
     every: int  # one customer of CDNOW in so many
     draws: int  # of each of PyMC-Marketing's chains
     chains: int
+    pareto_draws: int  # of each of two chains of PyMC-Marketing for Pareto/NBD, which take 1.3 seconds a draw
     repeats: int  # of what takes a second or two
     processes: int  # for cold starts
     customers: tuple[int, ...]  # simulated, growing
 
 
 FULL: Final = Scale(
-    every=1, draws=1000, chains=4, repeats=5, processes=7, customers=(10_000, 30_000, 100_000, 300_000, 1_000_000)
+    every=1,
+    draws=1000,
+    chains=4,
+    pareto_draws=100,
+    repeats=5,
+    processes=7,
+    customers=(10_000, 30_000, 100_000, 300_000, 1_000_000),
 )
-QUICK: Final = Scale(every=10, draws=100, chains=2, repeats=1, processes=2, customers=(1_000, 3_000))
+QUICK: Final = Scale(every=10, draws=100, chains=2, pareto_draws=20, repeats=1, processes=2, customers=(1_000, 3_000))
 
 # days over which customers arrive, and from the first arrival to the end of observation
 POPULATIONS: Final = {"12 weeks": (84, 273), "3 years": (1096, 1096)}
@@ -126,6 +133,15 @@ def run_cdnow(bench: Bench) -> None:
         bench.measure("purchases_kundenwert", ours, "kundenwert_purchases.py", *data, *repeats, *all_draws, *compare)
 
 
+def run_family(bench: Bench) -> None:
+    """Every model on small published data, and PyMC-Marketing's NUTS for Pareto/NBD on the same histories."""
+    marketing = peer("pymc-marketing", HERE / "peers" / "pymc-marketing.txt")
+    histories = ("--histories", WORK / "cdnow_sample_histories.csv")
+    bench.measure("family", Path(sys.executable), "kundenwert_family.py", *histories, "--repeats", bench.scale.repeats)
+    size = ("--draws", bench.scale.pareto_draws, "--chains", 2)  # more would take an hour and a half
+    bench.measure("pareto_pymc_marketing", marketing, "pymc_marketing_pareto.py", *histories, *size)
+
+
 def run_growth(bench: Bench) -> None:
     """Simulated populations up to a million customers."""
     ours = Path(sys.executable)
@@ -180,7 +196,7 @@ def machine() -> Measurement:
 
 def main() -> None:
     """Run the cases, print the results and, after a full run, write them to RESULTS.md."""
-    cases = ("posterior", "mode", "growth", "cold-start")
+    cases = ("posterior", "mode", "family", "growth", "cold-start")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="a dry run of a few minutes, not written to RESULTS.md")
     parser.add_argument("--only", nargs="+", choices=cases, default=[], help="these cases only; not written either")
@@ -196,6 +212,8 @@ def main() -> None:
         run_cold_start(bench)
     if bench.wants("posterior") or bench.wants("mode"):
         run_cdnow(bench)
+    if bench.wants("family"):
+        run_family(bench)
     if bench.wants("growth"):
         run_growth(bench)
     results["minutes"] = (time.perf_counter() - began) / 60
