@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WeightedPoints", "importance_points", "resample", "smoothed"]
 
-GOOD_PARETO_K: Final = 0.5
-GOOD_EFFICIENCY: Final = 0.6
+GOOD: Final = ((0.5, 0.6), (HIGHEST_PARETO_K, 0.7))  # Pareto k below, and effective sample size a point above
 MOST_CELLS: Final = {8192: 5_000, 4096: 60_000}  # points a round, by distinct histories
 
 
@@ -63,7 +62,7 @@ def importance_points(target: Target[Any], method: ImportanceSampling, rng: np.r
         latest = WeightedPoints(points, weights, pareto_k, round_ + 1)
         if best is None or latest.score > best.score:
             best = latest
-        if best.pareto_k < GOOD_PARETO_K and best.ess > GOOD_EFFICIENCY * count:
+        if any(best.pareto_k < k and best.ess > efficiency * count for k, efficiency in GOOD):
             break
         # one t distribution did not fit well enough twice: let several share the work
         start = proposal.split(latest.points, latest.weights) if round_ == 1 else proposal

@@ -82,13 +82,14 @@ class StudentMixture:
         return mixture
 
     def split(self, points: Array, weights: Array) -> StudentMixture:
-        """Three components along the longest axis of the weighted points, to be fitted."""
+        """Three components along the longest axis of the weighted points, one far out in the longer tail, to be fitted."""
         location = points @ weights
         centred = points - location[:, None]
         covariance = (centred * weights) @ centred.T
         values, vectors = np.linalg.eigh(covariance)
-        step = vectors[:, -1] * math.sqrt(values[-1])
-        locations = location + np.array([-1.2, 0, 1.2])[:, None] * step
+        skewness = (vectors[:, -1] @ centred) ** 3 @ weights
+        step = vectors[:, -1] * math.copysign(math.sqrt(values[-1]), skewness)
+        locations = location + np.array([-1, 0.5, 2.5])[:, None] * step
         return StudentMixture(np.full(3, 1 / 3), locations, np.broadcast_to(covariance / 2, (3, *covariance.shape)))
 
     def _component_densities(self, points: Array) -> tuple[Array, Array]:
