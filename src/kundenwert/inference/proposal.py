@@ -82,7 +82,7 @@ class StudentMixture:
         return mixture
 
     def split(self, points: Array, weights: Array) -> StudentMixture:
-        """Three components along the longest axis of the weighted points, one far out in the longer tail, to be fitted."""
+        """Three components along the longest axis of the weighted points, one far out in the longer tail."""
         location = points @ weights
         centred = points - location[:, None]
         covariance = (centred * weights) @ centred.T
