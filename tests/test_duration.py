@@ -95,3 +95,57 @@ def test_lifetime_is_allowed_only_where_said():
 def test_unknown_units_are_refused_with_the_known_ones(unit):
     with pytest.raises(SpecificationError, match="'day', 'week', 'month'"):
         check_unit(unit)
+
+
+COUNTERS: dict[str, Any] = {"opportunities": kw.opportunities, "renewals": kw.renewals}
+OTHER: dict[str, Any] = {"opportunities": "renewal", "renewals": "opportunity"}
+SINGULAR: dict[str, Any] = {"opportunities": "opportunity", "renewals": "renewal"}
+
+
+@pytest.mark.parametrize("name", COUNTERS)
+def test_counted_periods_are_values(name):
+    five: Any = COUNTERS[name](5)
+    assert isinstance(five, kw.Periods)
+    assert (five.count, five.of) == (5, SINGULAR[name])
+    assert five.in_unit(SINGULAR[name]) == 5.0
+    assert repr(five) == f"{name}(5)"
+    assert not five.is_lifetime
+    assert five == COUNTERS[name](5) != COUNTERS[name](6)
+    assert kw.opportunities(5) != kw.renewals(5)
+    assert pickle.loads(pickle.dumps(five)) == five  # noqa: S301 - of our own making
+    with pytest.raises(AttributeError):
+        five.count = 6  # type: ignore[misc]  # frozen
+    assert check_duration(five, "horizon") is five
+
+
+@pytest.mark.parametrize("count", [-1, True, False, 2.0, 2.5, math.nan, math.inf, "3", None], ids=repr)
+@pytest.mark.parametrize("name", COUNTERS)
+def test_periods_are_counted_in_whole_numbers(name, count):
+    with pytest.raises(SpecificationError, match=rf"{name}\(…\) takes a whole number of at least 0, got") as refusal:
+        COUNTERS[name](count)
+    assert repr(count) in str(refusal.value)
+
+
+@pytest.mark.parametrize("unit", DAYS)
+@pytest.mark.parametrize("name", COUNTERS)
+def test_counts_and_times_do_not_convert(name, unit):
+    with pytest.raises(DurationError, match=rf"time is measured in {unit}s here, got {name}\(5\).*{unit}s\(26\)"):
+        COUNTERS[name](5).in_unit(unit)
+    with pytest.raises(
+        DurationError, match=rf"{name} are counted here, got .*write for example kundenwert.{name}\(5\)"
+    ):
+        MAKERS[unit](3).in_unit(SINGULAR[name])
+
+
+@pytest.mark.parametrize("name", COUNTERS)
+def test_counts_of_one_kind_are_not_those_of_another(name):
+    with pytest.raises(DurationError, match=rf"are counted here, got {name}\(5\)"):
+        COUNTERS[name](5).in_unit(OTHER[name])
+    with pytest.raises(SpecificationError, match="unknown time unit 'opportunities'"):
+        COUNTERS[name](5).in_unit("opportunities")
+
+
+@pytest.mark.parametrize("unit", ["opportunity", "renewal"])
+def test_nothing_and_forever_are_the_same_in_time_and_in_counts(unit: Any):
+    assert kw.LIFETIME.in_unit(unit) == math.inf
+    assert kw.days(0).in_unit(unit) == 0

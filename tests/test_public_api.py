@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import kundenwert as kw
-from tests import cdnow
+from tests import cdnow, contracts
 
 NAMES = [name for name in kw.__all__ if name != "__version__"]
 PUBLIC = {name: getattr(kw, name) for name in NAMES}
@@ -30,6 +30,7 @@ def callables():
     classes = {name: value for name, value in PUBLIC.items() if inspect.isclass(value)}
     classes |= {"PurchaseDraws": type(cdnow.posterior("BGNBD").draws), "Audit": type(cdnow.histories().audit)}
     classes |= {"SpendDraws": type(cdnow.posterior("GammaGamma").draws)}
+    classes |= {"ContractDraws": type(contracts.fixed(0.7, 1.2).draws)}
     for name, value in classes.items():
         for inner, _ in inspect.getmembers(value):
             member = inspect.getattr_static(value, inner)

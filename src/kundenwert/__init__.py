@@ -19,28 +19,60 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kundenwert import datasets, errors
+    from kundenwert import datasets, errors, testing
+    from kundenwert.checks.comparison import compare
     from kundenwert.checks.holdout import holdout
-    from kundenwert.duration import LIFETIME, Duration, days, hours, months, weeks, years
+    from kundenwert.checks.regularity import regularity
+    from kundenwert.checks.rolling_origin import rolling_origin
+    from kundenwert.duration import (
+        LIFETIME,
+        Duration,
+        Periods,
+        days,
+        hours,
+        months,
+        opportunities,
+        renewals,
+        weeks,
+        years,
+    )
     from kundenwert.economics import Economics, net_present_value, score
     from kundenwert.fitting import fit, fixed
-    from kundenwert.histories import CustomerHistories
+    from kundenwert.histories import ContractHistories, CustomerHistories, OpportunityHistories
     from kundenwert.inference import MAP, NUTS, Diagnostics, ImportanceSampling
     from kundenwert.inference.pymc import to_pymc
-    from kundenwert.models import BGNBD, MBGNBD, GammaGamma
-    from kundenwert.posterior import Estimate, PurchasePosterior, SpendPosterior, load
-    from kundenwert.priors import Beta, Flat, Gamma, LogitNormal, LogNormal, Prior
-    from kundenwert.transactions import summarize
+    from kundenwert.models import (
+        BGBB,
+        BGCNBD,
+        BGNBD,
+        MBGCNBD,
+        MBGNBD,
+        BetaDiscreteWeibull,
+        GammaGamma,
+        GGompNBD,
+        LogNormalSpend,
+        ParetoNBD,
+        ShiftedBetaGeometric,
+    )
+    from kundenwert.posterior import ContractPosterior, Estimate, PurchasePosterior, SpendPosterior, load
+    from kundenwert.priors import Beta, Flat, Gamma, HalfNormal, LogitNormal, LogNormal, Normal, Prior
+    from kundenwert.transactions import summarize, summarize_opportunities
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "BGBB": "models",
+    "BGCNBD": "models",
     "BGNBD": "models",
     "LIFETIME": "duration",
     "MAP": "inference",
+    "MBGCNBD": "models",
     "MBGNBD": "models",
     "NUTS": "inference",
     "Beta": "priors",
+    "BetaDiscreteWeibull": "models",
+    "ContractHistories": "histories",
+    "ContractPosterior": "posterior",
     "CustomerHistories": "histories",
     "Diagnostics": "inference",
     "Duration": "duration",
@@ -48,13 +80,22 @@ _HOME = {
     "Estimate": "posterior",
     "Flat": "priors",
     "Gamma": "priors",
+    "GGompNBD": "models",
     "GammaGamma": "models",
+    "HalfNormal": "priors",
     "ImportanceSampling": "inference",
     "LogNormal": "priors",
+    "LogNormalSpend": "models",
     "LogitNormal": "priors",
+    "Normal": "priors",
+    "OpportunityHistories": "histories",
+    "ParetoNBD": "models",
+    "Periods": "duration",
     "Prior": "priors",
     "PurchasePosterior": "posterior",
+    "ShiftedBetaGeometric": "models",
     "SpendPosterior": "posterior",
+    "compare": "checks",
     "datasets": "",
     "days": "duration",
     "errors": "",
@@ -65,8 +106,14 @@ _HOME = {
     "load": "posterior",
     "months": "duration",
     "net_present_value": "economics",
+    "opportunities": "duration",
+    "regularity": "checks",
+    "renewals": "duration",
+    "rolling_origin": "checks",
     "score": "economics",
     "summarize": "transactions",
+    "summarize_opportunities": "transactions",
+    "testing": "",
     "to_pymc": "inference.pymc",
     "weeks": "duration",
     "years": "duration",
@@ -74,27 +121,42 @@ _HOME = {
 """The module below kundenwert that each public name is loaded from; an empty name is a module itself."""
 
 __all__ = [
+    "BGBB",
+    "BGCNBD",
     "BGNBD",
     "LIFETIME",
     "MAP",
+    "MBGCNBD",
     "MBGNBD",
     "NUTS",
     "Beta",
+    "BetaDiscreteWeibull",
+    "ContractHistories",
+    "ContractPosterior",
     "CustomerHistories",
     "Diagnostics",
     "Duration",
     "Economics",
     "Estimate",
     "Flat",
+    "GGompNBD",
     "Gamma",
     "GammaGamma",
+    "HalfNormal",
     "ImportanceSampling",
     "LogNormal",
+    "LogNormalSpend",
     "LogitNormal",
+    "Normal",
+    "OpportunityHistories",
+    "ParetoNBD",
+    "Periods",
     "Prior",
     "PurchasePosterior",
+    "ShiftedBetaGeometric",
     "SpendPosterior",
     "__version__",
+    "compare",
     "datasets",
     "days",
     "errors",
@@ -105,8 +167,14 @@ __all__ = [
     "load",
     "months",
     "net_present_value",
+    "opportunities",
+    "regularity",
+    "renewals",
+    "rolling_origin",
     "score",
     "summarize",
+    "summarize_opportunities",
+    "testing",
     "to_pymc",
     "weeks",
     "years",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from kundenwert.models._base import FixedParameters, PurchaseModel, SpendModel
 
-__all__ = ["cdnow", "simulated"]
+__all__ = ["cdnow", "donations", "simulated", "subscription_cohorts"]
 
 
 def cdnow() -> pd.DataFrame:
@@ -55,6 +55,75 @@ def cdnow() -> pd.DataFrame:
 
     with files("kundenwert").joinpath("data", "cdnow_sample.csv").open("rb") as file:
         return pd.read_csv(file, parse_dates=["date"], date_format="%Y-%m-%d")
+
+
+def donations() -> pd.DataFrame:
+    """In which of six years 11,104 donors of a non-profit organisation gave again, as a table of counts.
+
+    All of them gave for the first time in 1995. Each of the years 1996 to 2001 is an opportunity, used or not; the
+    years 2002 to 2006 are the hold-out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        22 rows, one per distinct history: ``frequency`` (years with a donation), ``recency`` (number of the last of
+        them), ``opportunities`` (6), ``customers`` (how many donors share the history) and ``donations_later`` (years
+        with a donation from 2002 to 2006, all of these donors together). For
+        :meth:`kundenwert.OpportunityHistories.from_counts`.
+
+    References
+    ----------
+    Fader, P. S., Hardie, B. G. S. and Shang, J. (2010). Customer-Base Analysis in a Discrete-Time Noncontractual
+    Setting. Marketing Science 29(6), 1086-1108.
+
+    Examples
+    --------
+    >>> import kundenwert as kw
+    >>> kw.datasets.donations().head(3)
+       frequency  recency  opportunities  customers  donations_later
+    0          6        6              6       1203             4252
+    1          5        6              6        728             2227
+    2          4        6              6        512             1393
+    """
+    import pandas as pd
+
+    with files("kundenwert").joinpath("data", "donations.csv").open("rb") as file:
+        return pd.read_csv(file)
+
+
+def subscription_cohorts() -> pd.DataFrame:
+    """How many of 1,000 contracts were left after each of twelve yearly renewals, in two cohorts of a service.
+
+    Of the "regular" customers and of the "high_end" ones. The published calibration uses renewals 0 to 7 and predicts
+    8 to 12.
+
+    Returns
+    -------
+    pandas.DataFrame
+        26 rows, one per cohort and renewal: ``cohort``, ``renewal`` (0 for the start, to 12) and ``survivors``.
+
+    Notes
+    -----
+    The source gives per cent of the customers with one decimal, here taken as contracts of 1,000.
+
+    References
+    ----------
+    Fader, P. S. and Hardie, B. G. S. (2007). How to Project Customer Retention. Journal of Interactive Marketing
+    21(1), 76-90.
+
+    Examples
+    --------
+    >>> import kundenwert as kw
+    >>> kw.datasets.subscription_cohorts().head(3)
+        cohort  renewal  survivors
+    0  regular        0       1000
+    1  regular        1        631
+    2  regular        2        468
+    """
+    import pandas as pd
+
+    with files("kundenwert").joinpath("data", "subscription_cohorts.csv").open("rb") as file:
+        return pd.read_csv(file)
 
 
 def simulated(
@@ -115,7 +184,14 @@ def simulated(
         )
         raise SpecificationError(message)
     rng = np.random.default_rng(seed)
-    model, unit = purchases.model(), Duration(1).in_unit(purchases.measure)
+    model = purchases.model()
+    if model.clock != "time":
+        message = (
+            f"a log is simulated from a model of purchases in time, and {type(model).__name__} counts opportunities; "
+            "its method simulate tells which of them customers use"
+        )
+        raise SpecificationError(message)
+    unit = Duration(1).in_unit(purchases.measure)
     theta = model.named([np.asarray(float(getattr(purchases, name))) for name in model.parameter_names])
     first = np.sort(rng.uniform(0, acquisition, customers))
     repeats = model.simulate(theta, (days - first) * unit, rng)

@@ -91,9 +91,7 @@ class Duration:
         if unit in PLURALS:
             if self.in_days in {0.0, math.inf}:
                 return self.in_days
-            name = PLURALS[unit]
-            message = f"time is counted in {name} here, got {self!r}; write for example kundenwert.{name}(5)"
-            raise DurationError(message)
+            raise DurationError(_counted(unit, self))
         return self.in_days / DAYS[check_unit(unit)]
 
     @property
@@ -140,8 +138,10 @@ class Periods:
             If something else is counted, or time is measured.
         """
         if unit != self.of:
-            wanted = f"{PLURALS[unit]}(5)" if unit in PLURALS else f"{check_unit(unit)}s(26)"
-            message = f"a Duration in {unit} terms is needed, got {self!r}; write for example kundenwert.{wanted}"
+            if unit in PLURALS:
+                raise DurationError(_counted(unit, self))
+            name = f"{check_unit(unit)}s"
+            message = f"time is measured in {name} here, got {self!r}; write for example kundenwert.{name}(26)"
             raise DurationError(message)
         return float(self.count)
 
@@ -156,6 +156,11 @@ class Periods:
 
 type Horizon = Duration | Periods
 """How far ahead: a length of time, or a number of opportunities or renewals."""
+
+
+def _counted(unit: str, got: Horizon) -> str:
+    name = PLURALS[unit]
+    return f"{name} are counted here, got {got!r}; write for example kundenwert.{name}(5)"
 
 
 def opportunities(count: int, /) -> Periods:

@@ -12,6 +12,7 @@
     ├── InfiniteValueError (ValueError)    the quantity asked for has no finite value
     ├── SizeError (MemoryError)            the result would not fit in memory
     ├── InferenceError (RuntimeError)      no posterior could be computed
+    ├── ModelError (AssertionError)        a model lacks a property that posteriors rely on (kundenwert.testing)
     └── FileFormatError (ValueError)       a saved posterior cannot be read
 
 Every message says what was got, what was expected and what to do.
@@ -25,6 +26,7 @@ from typing import final
 
 __all__ = [
     "ColumnError",
+    "ComparisonWarning",
     "DataError",
     "DurationError",
     "FileFormatError",
@@ -34,6 +36,7 @@ __all__ = [
     "KundenwertError",
     "KundenwertWarning",
     "MissingInformationError",
+    "ModelError",
     "RowError",
     "SizeError",
     "SpecificationError",
@@ -88,6 +91,11 @@ class InferenceError(KundenwertError, RuntimeError):
 
 
 @final
+class ModelError(KundenwertError, AssertionError):
+    """A model lacks a property that posteriors rely on; raised by :mod:`kundenwert.testing`."""
+
+
+@final
 class FileFormatError(KundenwertError, ValueError):
     """A saved posterior cannot be read."""
 
@@ -99,3 +107,8 @@ class KundenwertWarning(UserWarning):
 @final
 class InferenceWarning(KundenwertWarning):
     """A posterior was computed, but not in the way or to the precision that was asked for."""
+
+
+@final
+class ComparisonWarning(KundenwertWarning):
+    """Models were compared, but the numbers hang on a few customers or on a posterior that may be off."""

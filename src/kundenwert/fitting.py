@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, final, overload
 
 import numpy as np
 
-from kundenwert.errors import InferenceError, InferenceWarning, SpecificationError
+from kundenwert.errors import InferenceError, InferenceWarning, MissingInformationError, SpecificationError
 from kundenwert.histories.base import as_histories
 from kundenwert.inference.diagnostics import Diagnostics
 from kundenwert.inference.importance import importance_points, resample
 from kundenwert.inference.methods import MAP, NUTS, ImportanceSampling, Method
 from kundenwert.inference.mode import find_mode
 from kundenwert.inference.target import Target
-from kundenwert.models._base import FixedParameters, Model, PurchaseModel, SpendModel, check_model
+from kundenwert.models._base import ContractModel, FixedParameters, Model, PurchaseModel, SpendModel, check_model
 from kundenwert.parallel import threads
 from kundenwert.posterior.assembly import posterior_of
 from kundenwert.posterior.base import Provenance
@@ -28,19 +28,27 @@ from kundenwert.priors import Flat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kundenwert.histories import Cells, CustomerHistories
+    from kundenwert.histories import Cells, ContractHistories, CustomerHistories, Histories, OpportunityHistories
     from kundenwert.models._functions import Array
+    from kundenwert.posterior.contract import ContractPosterior
     from kundenwert.posterior.purchase import PurchasePosterior
     from kundenwert.posterior.spend import SpendPosterior
 
 __all__ = ["fit", "fixed"]
 
 SEED_BITS: Final = 63
+FEW_DIMENSIONS: Final = 10  # up to these the points of a round are as ImportanceSampling has them by default
+MOST_DIMENSIONS: Final = 20  # up to these importance sampling works with more points
+MORE_POINTS: Final = 16_384
 
 
 @overload
 def fit(
-    model: PurchaseModel[Any], histories: CustomerHistories, *, method: Method | None = None, seed: int | None = None
+    model: PurchaseModel[Any],
+    histories: CustomerHistories | OpportunityHistories,
+    *,
+    method: Method | None = None,
+    seed: int | None = None,
 ) -> PurchasePosterior: ...
 
 
@@ -50,29 +58,36 @@ def fit(
 ) -> SpendPosterior: ...
 
 
+@overload
 def fit(
-    model: PurchaseModel[Any] | SpendModel[Any],
-    histories: CustomerHistories,
+    model: ContractModel[Any], histories: ContractHistories, *, method: Method | None = None, seed: int | None = None
+) -> ContractPosterior: ...
+
+
+def fit(
+    model: PurchaseModel[Any] | SpendModel[Any] | ContractModel[Any],
+    histories: CustomerHistories | OpportunityHistories | ContractHistories,
     *,
     method: Method | None = None,
     seed: int | None = None,
-) -> PurchasePosterior | SpendPosterior:
+) -> PurchasePosterior | SpendPosterior | ContractPosterior:
     """Infer the parameters of a model from histories.
 
     Parameters
     ----------
-    model : PurchaseModel or SpendModel
+    model : PurchaseModel, SpendModel or ContractModel
         The model with its priors, for example ``MBGNBD()``.
-    histories : CustomerHistories
+    histories : CustomerHistories, OpportunityHistories or ContractHistories
         The customers.
     method : ImportanceSampling, NUTS or MAP, optional
-        How. By default importance sampling; if its diagnostics say no, NUTS takes over, with a warning.
+        How. By default importance sampling; if its diagnostics say no, NUTS takes over, with a warning. More than 20
+        quantities, as nine cohorts of contracts have, go to NUTS directly.
     seed : int, optional
         Makes the result reproducible. Without one, a seed is drawn and recorded in the diagnostics.
 
     Returns
     -------
-    PurchasePosterior or SpendPosterior
+    PurchasePosterior, SpendPosterior or ContractPosterior
         According to the model. Rates and times are in the unit of the histories.
 
     Raises
@@ -88,18 +103,22 @@ def fit(
         raise SpecificationError(message)
     cells = as_histories(histories).cells(model)
     model = model.prepared(cells)
+    cells = model.aligned(cells)
     if not isinstance(method, MAP):
         _refuse_flat(model)
     task = _Task(model, cells, Target(model, cells), _checked_seed(seed), time.perf_counter())
     match method:
         case MAP():
-            return _map(task)
+            return _map(task, histories)
         case NUTS():
             return _nuts(task, method)
         case ImportanceSampling():
             return _importance(task, method)
+        case _ if task.target.dimension > MOST_DIMENSIONS:
+            return _nuts(task, NUTS(), f"NUTS, because the model has {task.target.dimension} quantities.")
         case _:
-            posterior = _importance(task, ImportanceSampling())
+            many = task.target.dimension > FEW_DIMENSIONS
+            posterior = _importance(task, ImportanceSampling(points=MORE_POINTS if many else None))
             if posterior.diagnostics.ok:
                 return posterior
             note = f"Importance sampling did not fit ({' '.join(posterior.diagnostics.problems)}) NUTS took over."
@@ -115,7 +134,11 @@ def fixed(parameters: FixedParameters[PurchaseModel[Any]]) -> PurchasePosterior:
 def fixed(parameters: FixedParameters[SpendModel[Any]]) -> SpendPosterior: ...
 
 
-def fixed(parameters: FixedParameters[Any]) -> PurchasePosterior | SpendPosterior:
+@overload
+def fixed(parameters: FixedParameters[ContractModel[Any]]) -> ContractPosterior: ...
+
+
+def fixed(parameters: FixedParameters[Any]) -> PurchasePosterior | SpendPosterior | ContractPosterior:
     """A posterior of a single draw at given values: for published estimates, and for tests.
 
     Parameters
@@ -159,25 +182,18 @@ class _Task:
     def stream(self) -> np.random.SeedSequence:
         """Source of randomness: two models, or two sets of customers, are independent.
 
-        Only the order of times and amounts enters, so that days and weeks, euros and cents give the same draws.
+        Only the order of times and amounts enters, so that days and weeks, euros and cents give the same draws. Sums
+        of logarithms have another order in another currency.
         """
         name = type(self.model).__name__.encode()
-        ranks = [np.unique(column, return_inverse=True)[1] for column in self.cells.columns.values()]
+        ordered = [column for column_name, column in self.cells.columns.items() if not column_name.startswith("log_")]
+        ranks = [np.unique(column, return_inverse=True)[1] for column in ordered]
         customers = b"".join(part.tobytes() for part in (*ranks, self.cells.counts))
         return np.random.SeedSequence(self.seed, spawn_key=(zlib.crc32(name), zlib.crc32(customers)))
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the likelihood leaves out although there were repeat purchases."""
-        silent = (self.cells["x"] > 0) & ~self.model.informative(self.cells)
-        customers = int(self.cells.counts[silent].sum())
-        if customers == 0:
-            return ()
-        return (f"{customers:,} customers whose repeat purchases add up to nothing do not enter the likelihood.",)
-
     def posterior(
         self, values: Sequence[Array], diagnostics: Diagnostics, p_infinite_mean: float | None = None
-    ) -> PurchasePosterior | SpendPosterior:
+    ) -> PurchasePosterior | SpendPosterior | ContractPosterior:
         """The posterior with these parameters, each of shape (chains, draws)."""
         return posterior_of(
             self.model,
@@ -191,7 +207,7 @@ class _Task:
         )
 
 
-def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | SpendPosterior:
+def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | SpendPosterior | ContractPosterior:
     rng = np.random.default_rng(task.stream)
     try:
         weighted = importance_points(task.target, method, rng)
@@ -212,7 +228,7 @@ def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | 
         rounds=weighted.rounds,
         pareto_k=weighted.pareto_k,
         ess=weighted.ess,
-        notes=task.notes,
+        notes=task.model.left_out(task.cells),
     )
     p_infinite_mean = None
     if isinstance(task.model, SpendModel):  # from all weighted points: the tail may be too thin for the draws kept
@@ -221,7 +237,7 @@ def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | 
     return task.posterior([value[None] for value in values], diagnostics, p_infinite_mean)
 
 
-def _nuts(task: _Task, method: NUTS, *notes: str) -> PurchasePosterior | SpendPosterior:
+def _nuts(task: _Task, method: NUTS, *notes: str) -> PurchasePosterior | SpendPosterior | ContractPosterior:
     from kundenwert.inference.pymc import run_nuts
 
     chains = run_nuts(task.model, task.cells, method, int(task.stream.generate_state(1)[0]), threads())
@@ -235,19 +251,23 @@ def _nuts(task: _Task, method: NUTS, *notes: str) -> PurchasePosterior | SpendPo
         ess=chains.ess,
         r_hat=chains.r_hat,
         divergences=chains.divergences,
-        notes=(*task.notes, *notes),
+        notes=(*task.model.left_out(task.cells), *notes),
     )
     return task.posterior(values, diagnostics)
 
 
-def _map(task: _Task) -> PurchasePosterior | SpendPosterior:
+def _map(task: _Task, histories: Histories) -> PurchasePosterior | SpendPosterior | ContractPosterior:
     mode = find_mode(task.target, exact=True)
     values = task.target.parameters(mode.location[:, None])
     log_likelihood = float(task.target.log_likelihood(mode.location[:, None])[0])
-    note = f"Log-likelihood at the mode: {log_likelihood:.2f}."
-    diagnostics = Diagnostics(
-        method="MAP", draws=1, chains=1, seed=task.seed, seconds=task.seconds, notes=(*task.notes, note)
-    )
+    where = "Log-likelihood at the mode"
+    try:
+        entering = task.model.informative(task.cells)[task.cells.index]
+        log_likelihood += float(task.model.log_constant(histories)[entering].sum())
+    except MissingInformationError:
+        where += ", but for a constant that these histories do not tell"
+    notes = (*task.model.left_out(task.cells), f"{where}: {log_likelihood:.2f}.")
+    diagnostics = Diagnostics(method="MAP", draws=1, chains=1, seed=task.seed, seconds=task.seconds, notes=notes)
     return task.posterior([np.reshape(value, (1, 1)) for value in values], diagnostics)
 
 

@@ -28,6 +28,12 @@ class _Density:
     def parameters_of(self, quantities, unit):  # noqa: ARG002 - a model's signature
         return np.array([np.log(quantity) for quantity in quantities])
 
+    def aligned(self, cells):
+        return cells
+
+    def log_pooling(self, quantities):  # noqa: ARG002 - a model's signature
+        return 0.0
+
     def target(self):
         model: Any = self
         return Target(model, cdnow.sample(1).cells(kw.BGNBD()))

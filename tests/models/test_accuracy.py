@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import kundenwert as kw
+from kundenwert.models._beta_mixture import BetaMixture
 from kundenwert.models._functions import NUMPY, history_of
 from tests.customers import TABLE_ERROR, histories_of
 from tests.reference import make_beta_geometric as reference
@@ -132,6 +133,23 @@ def test_tables_are_right_to_the_error_they_aim_at(quantity):
 @pytest.mark.parametrize("quantity", TABLES)
 def test_all_tables_are_right_to_the_error_they_aim_at(quantity):
     assert_close(by_table, quantity, ROWS, 1e-9 if quantity in EXACT else TABLE_ERROR)
+
+
+@pytest.mark.parametrize(
+    "n, a, b, v",
+    [(9000, 29.7, 0.02, 0.1), (900, 29.7, 2.4, 1e4), (30, 29.7, 0.3, 1e4), (60, 4.7, 0.3, 30), (400, 3.3, 1.4, 1e4)],
+)
+def test_next_to_nothing_is_right_to_nine_digits_too(n, a, b, v):
+    """Survival down to 1e-174: of customers with far smaller dropout probabilities than usual."""
+    customer = BetaMixture(n=np.array([float(n)]), A=np.ones(1), a=np.array([float(a)]), b=np.array([float(b)]))
+    n, a, b, v = (mp.mpf(value) for value in (n, a, b, v))
+    with mp.workdps(40):
+        survival = reference.power_average(n, a, a + b, v)
+    with mp.workdps(400):
+        lost, later = (1 - reference.power_average(n, a - 1, a + b - 1, end) for end in (v, v * 3 / 2))
+        purchases = (a + b - 1) / (a - 1) * (later - lost)
+    assert customer.survival(float(v))[0] == pytest.approx(float(survival), rel=1e-9)
+    assert customer.purchases(float(v), float(v) / 2)[0] == pytest.approx(float(purchases), rel=1e-9)
 
 
 @pytest.mark.parametrize("quantity", reference.QUANTITIES)

@@ -1,6 +1,7 @@
-"""What must hold for every purchase model, population and history."""
+"""What must hold of BG/NBD and MBG/NBD for every population and history; see test_contract.py for all models."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import strategies as st
 from scipy.special import gammaln
 
 import kundenwert as kw
+from kundenwert.testing._customers import CUSTOMER_CHECKS, many_draws_are_as_good_as_one
+from kundenwert.testing._living import LIVING_CHECKS
+from kundenwert.testing._population import purchase_case
 from tests.customers import PURCHASE_MODELS, TABLE_ERROR, histories_of, log_likelihood
 
 DAYS_IN = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}
@@ -20,10 +24,14 @@ def between(low, high):
 
 
 @st.composite
-def posteriors(draw, model=None):
+def populations(draw, model=None):
     model = draw(st.sampled_from(PURCHASE_MODELS)) if model is None else model
     r, alpha, a, b = draw(between(0.05, 20)), draw(between(0.1, 500)), draw(between(0.05, 30)), draw(between(0.02, 200))
-    return kw.fixed(model.Parameters(r=r, alpha=alpha, a=a, b=b, unit="day"))
+    return model.Parameters(r=r, alpha=alpha, a=a, b=b, unit="day")
+
+
+def posteriors(model=None):
+    return populations(model).map(kw.fixed)
 
 
 @st.composite
@@ -41,6 +49,16 @@ about = settings(deadline=None, max_examples=40)
 
 def mean(table):
     return table["mean"].to_numpy()
+
+
+@about
+@given(populations(), histories(), horizons)
+def test_the_contract_holds_wherever_one_looks(parameters, h, horizon):
+    """Periods add up, counts have the expected mean, discounting, silence: with horizons around the one given."""
+    case = replace(purchase_case(parameters, histories=h, error=TABLE_ERROR), span=horizon.in_days)
+    for check in (*LIVING_CHECKS, *CUSTOMER_CHECKS):
+        if check is not many_draws_are_as_good_as_one:  # takes long
+            check(case)
 
 
 @about
@@ -76,70 +94,12 @@ def test_nothing_happens_in_no_time(posterior, h, start):
 
 
 @about
-@given(posteriors(), histories(), horizons, horizons, horizons)
-def test_purchases_of_adjoining_periods_add_up(posterior, h, start, first, second):
-    def purchases(begin, end):
-        length = kw.days(end.in_days - begin.in_days)
-        return mean(posterior.expected_purchases(h, start=begin, horizon=length))
-
-    middle = kw.days(start.in_days + first.in_days)
-    end = kw.days(middle.in_days + second.in_days)
-    one, other, both = purchases(start, middle), purchases(middle, end), purchases(start, end)
-    assert (one >= 0).all()
-    assert (other >= 0).all()
-    np.testing.assert_allclose(one + other, both, rtol=2 * TABLE_ERROR)
-    before = mean(posterior.expected_purchases(h, horizon=start))
-    np.testing.assert_allclose(before + both, purchases(kw.days(0), end), rtol=2 * TABLE_ERROR)
-
-
-@about
-@given(posteriors(), histories(), st.floats(0.001, 0.5))
-def test_the_distribution_has_the_expected_mean(posterior, h, share):
-    # no longer than half of the time observed so far, so that 200 purchases are next to impossible
-    horizon = kw.days(share * float(posterior.theta.alpha[0] + h.T.min()))
-    h = h.take(h.frequency <= 30)
-    if len(h) == 0:
-        return
-    distribution = posterior.purchase_distribution(h, horizon=horizon, up_to=200)
-    assert (distribution["more"] < 1e-10).all()
-    average = distribution.drop(columns="more").to_numpy() @ np.arange(201)
-    np.testing.assert_allclose(average, mean(posterior.expected_purchases(h, horizon=horizon)), rtol=TABLE_ERROR)
-
-
-@about
 @given(posteriors(), histories(), horizons)
 def test_a_return_is_at_least_one_purchase(posterior, h, horizon):
     none = posterior.purchase_distribution(h, horizon=horizon, up_to=0)
     returns = mean(posterior.return_probability(h, horizon=horizon))
     np.testing.assert_allclose(none[0], 1 - returns, atol=1e-14)
     np.testing.assert_allclose(none["more"], returns, atol=1e-14)
-
-
-@about
-@given(posteriors(), histories(), between(0.001, 5), horizons)
-def test_discounting_approaches_the_lifetime_value(posterior, h, rate, horizon):
-    def discounted(length, rate=rate):
-        return mean(posterior.discounted_purchases(h, annual_discount_rate=rate, horizon=length))
-
-    forever, finite = discounted(kw.LIFETIME), discounted(horizon)
-    undiscounted = mean(posterior.expected_purchases(h, horizon=horizon))
-    assert (finite <= forever * (1 + 2 * TABLE_ERROR)).all()
-    assert (finite <= undiscounted * (1 + 2 * TABLE_ERROR)).all()
-    delta = math.log1p(rate) / 365.25
-    np.testing.assert_allclose(discounted(kw.days(40 / delta)), forever, rtol=2 * TABLE_ERROR)
-    # what comes after the horizon cannot be worth more than purchases at the rate of today
-    n, A = posterior.theta.r + h.frequency, posterior.theta.alpha + h.T
-    rest = mean(posterior.p_alive(h)) * n / (A * delta) * math.exp(-delta * horizon.in_days)
-    assert (forever - finite <= rest + 2 * TABLE_ERROR * forever).all()
-    np.testing.assert_allclose(discounted(horizon, 0.0), undiscounted, rtol=1e-12)
-
-
-@about
-@given(posteriors(), histories(), horizons)
-def test_discounting_vanishes_smoothly(posterior, h, horizon):
-    rate = math.expm1(1e-11 * 365.25 / horizon.in_days)
-    discounted = mean(posterior.discounted_purchases(h, annual_discount_rate=rate, horizon=horizon))
-    np.testing.assert_allclose(discounted, mean(posterior.expected_purchases(h, horizon=horizon)), rtol=2 * TABLE_ERROR)
 
 
 @about
@@ -186,16 +146,6 @@ def test_no_one_time_buyer_has_left_under_bg_nbd(posterior, h):
 
 
 # how predictions hang together with the likelihood
-
-
-@about
-@given(posteriors(), histories(), between(0.04, 3652))
-def test_silence_is_as_likely_as_the_likelihood_says(posterior, h, days):
-    """L(x, t_x, T + h)/L(x, t_x, T) is the probability of no purchase in between."""
-    later = histories_of(h.frequency, h.recency, h.T + days)
-    silence = np.exp(log_likelihood(posterior, later) - log_likelihood(posterior, h))
-    returns = mean(posterior.return_probability(h, horizon=kw.days(days)))
-    np.testing.assert_allclose(1 - returns, silence, rtol=1e-8, atol=1e-12)
 
 
 @about

@@ -61,7 +61,7 @@ def of_contracts(model, theta, rng):
     end = model.simulate(theta, np.zeros(CUSTOMERS, dtype=np.int64), rng)
     seen = rng.integers(1, 11, CUSTOMERS)
     table = pd.DataFrame({"tenure": np.minimum(end - 1, seen), "ended": end <= seen})
-    return kw.ContractHistories.from_pandas(table.rename_axis("customer_id").reset_index(), tenure="tenure", ended="ended")
+    return kw.ContractHistories.from_pandas(table.rename_axis("customer_id").reset_index())
 
 
 def of_amounts(model, theta, rng):

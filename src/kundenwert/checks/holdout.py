@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.errors import DataError, MissingInformationError, SpecificationError
+from kundenwert.histories import CustomerHistories
 from kundenwert.histories.parts import round_amounts
 from kundenwert.histories.validation import shown
 from kundenwert.transactions.occasions import merge
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     from narwhals.stable.v2.typing import IntoDataFrame
-
-    from kundenwert.histories import CustomerHistories
 
 __all__ = ["holdout"]
 
@@ -55,6 +54,12 @@ def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: str | da
     DataError
         If the log cannot be read, or knows none of the customers.
     """
+    if not isinstance(histories, CustomerHistories):
+        message = (
+            f"holdout takes CustomerHistories, got {type(histories).__name__}; with OpportunityHistories, summarize "
+            "the log once more with a later until: frequencies differ by the opportunities used in the hold-out"
+        )
+        raise DataError(message)
     if histories.columns is None or histories.steps is None:
         message = (
             "these histories come from a ready-made table, which tells neither the columns of the log nor the date "

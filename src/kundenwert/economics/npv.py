@@ -9,7 +9,7 @@ import numpy as np
 
 from kundenwert.economics.economics import Economics
 from kundenwert.errors import SpecificationError
-from kundenwert.histories.base import as_histories
+from kundenwert.histories.base import as_histories, check_clock
 from kundenwert.posterior.base import thinning
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior
@@ -87,7 +87,8 @@ def value_summary(
     interval: float,
 ) -> tuple[Summary, Cells]:
     """Net present value of each distinct history, and the histories."""
-    histories = as_histories(histories).in_unit(purchases.unit)
+    check_clock(purchases.model, as_histories(histories))
+    histories = histories.in_unit(purchases.unit)
     cells = histories.cells(_Needs((*purchases.model.needs, *spend.model.needs), purchases.model.clock))
     purchase_draws, spend_draws = _paired(purchases.of_cells.draws, spend.of_cells.draws)
     purchases = purchases.chosen(purchase_draws)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import Unit
 
-__all__ = ["Cells", "Clock", "HistoryColumn", "NeedsHistory", "check_needs", "collapse"]
+__all__ = ["Cells", "Clock", "CohortLabel", "HistoryColumn", "NeedsHistory", "check_needs", "collapse"]
 
 type HistoryColumn = Literal[
     "x", "t_x", "T", "total", "positive", "log_total", "log_squared_total", "cohort", "tenure", "ended"
@@ -35,6 +35,9 @@ the contract ended at the next one (1) or is active (0).
 
 type Clock = Literal["time", "opportunity", "renewal"]
 """Whether histories measure time or count opportunities or renewals."""
+
+type CohortLabel = str | int
+"""What a cohort is called."""
 
 SORT_ORDER: tuple[HistoryColumn, ...] = (
     "cohort",
@@ -84,6 +87,8 @@ class Cells:
         Unit of t_x and T, or what they count.
     periods_per_year
         How many units, opportunities or renewals make a year; NaN if nobody said.
+    cohorts
+        Labels of the cohorts, in the order of the positions in the column "cohort"; empty if nobody named any.
     """
 
     columns: Mapping[HistoryColumn, NDArray[np.float64]]
@@ -91,6 +96,7 @@ class Cells:
     index: NDArray[np.int64]
     unit: Unit
     periods_per_year: float
+    cohorts: tuple[CohortLabel, ...] = ()
 
     def __len__(self) -> int:
         return len(self.counts)

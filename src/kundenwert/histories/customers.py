@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.duration import Duration, TimeUnit, Unit, check_unit, steps_per_unit, units_per_year
-from kundenwert.errors import DataError, MissingInformationError, RowError
+from kundenwert.errors import MissingInformationError
 from kundenwert.histories.audit import Audit, LogColumns
 from kundenwert.histories.base import Histories, check_clock
 from kundenwert.histories.cells import Cells, HistoryColumn, NeedsHistory, check_needs, collapse
 from kundenwert.histories.parts import Gaps, Spend, Steps, freeze, round_amounts
-from kundenwert.histories.tables import check_columns, id_column, ids, numbers, open_table
+from kundenwert.histories.tables import customer_table, numbers
 from kundenwert.histories.validation import check_histories, check_lengths, check_monetary_value, refuse
 
 if TYPE_CHECKING:
@@ -124,19 +124,7 @@ class CustomerHistories(Histories):
         RowError
             If a row holds what cannot be; names the first customer.
         """
-        if isinstance(frame, pd.DataFrame) and frame.index.name == customer and customer not in frame.columns:
-            frame = frame.reset_index()
-        table = open_table(frame, "the table")
-        check_columns(table, [customer, "frequency", "recency", "T"], "the table")
-        if len(table) == 0:
-            message = "the table has no rows; expected one row per customer"
-            raise DataError(message)
-        id_series = id_column(table, customer)
-        null = id_series.is_null().to_numpy()
-        if null.any():
-            message = f"row {np.argmax(null)} has no customer id; drop such rows or give them an id"
-            raise RowError(message)
-        customer_id = ids(id_series)
+        table, customer_id = customer_table(frame, customer, ["frequency", "recency", "T"])
         frequency, recency, T = (numbers(table, name) for name in ("frequency", "recency", "T"))
         refuse(
             ~(np.isfinite(frequency) & (frequency == np.floor(frequency)) & (frequency >= 0)),

@@ -12,7 +12,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from kundenwert.errors import ColumnError, DataError
+from kundenwert.errors import ColumnError, DataError, RowError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     type Table = nw.DataFrame[IntoDataFrame]
     type Column = nw.Series[IntoSeries]
 
-__all__ = ["id_column", "ids", "numbers", "open_table"]
+__all__ = ["customer_table", "id_column", "ids", "numbers", "open_table"]
 
 
 def open_table(native: IntoDataFrame, name: str) -> Table:
@@ -101,6 +101,33 @@ def ids(series: Column) -> pd.Index:
     else:
         index = pd.Index(series.to_numpy())  # straight from Polars, without needing PyArrow
     return index
+
+
+def customer_table(frame: IntoDataFrame, customer: str, columns: Sequence[str]) -> tuple[Table, pd.Index]:
+    """Open a ready-made table with one row per customer and these columns; returns it and the ids.
+
+    Raises
+    ------
+    DataError
+        If the table is lazy, empty or no table.
+    ColumnError
+        If a column is missing, or the ids are of the wrong type.
+    RowError
+        If a row has no id.
+    """
+    if isinstance(frame, pd.DataFrame) and frame.index.name == customer and customer not in frame.columns:
+        frame = frame.reset_index()
+    table = open_table(frame, "the table")
+    check_columns(table, [customer, *columns], "the table")
+    if len(table) == 0:
+        message = "the table has no rows; expected one row per customer"
+        raise DataError(message)
+    id_series = id_column(table, customer)
+    null = id_series.is_null().to_numpy()
+    if null.any():
+        message = f"row {np.argmax(null)} has no customer id; drop such rows or give them an id"
+        raise RowError(message)
+    return table, ids(id_series)
 
 
 def numbers(table: Table, column: str) -> NDArray[np.float64]:

@@ -106,16 +106,22 @@ def check_monetary_value(mean: Floats, frequency: Floats, ids: pd.Index) -> None
 
 
 def refuse(
-    bad: NDArray[np.bool_], ids: pd.Index, got: Mapping[str, Floats | Integers], expected: str, remedy: str
+    bad: NDArray[np.bool_],
+    ids: pd.Index,
+    got: Mapping[str, Floats | Integers],
+    expected: str,
+    remedy: str,
+    *,
+    what: str = "customer",
 ) -> None:
-    """Raise RowError if any customer is `bad`, showing what was `got` for the first of them."""
+    """Raise RowError if any customer (or row) is `bad`, showing what was `got` for the first of them."""
     count = int(np.count_nonzero(bad))
     if count == 0:
         return
     first = int(np.argmax(bad))
     values = ", ".join(f"{name} = {column[first]:.12g}" for name, column in got.items())
     others = f" (and {count - 1:,} more)" if count > 1 else ""
-    message = f"customer {shown(ids, first)}{others} has {values}; expected {expected}; {remedy}"
+    message = f"{what} {shown(ids, first)}{others} has {values}; expected {expected}; {remedy}"
     raise RowError(message)
 
 

@@ -26,6 +26,7 @@ GRADIENT_STEP: Final = 1e-3
 HESSIAN_STEP: Final = 5e-3
 NEWTON_STEPS: Final = 12
 SMALLEST_STEP: Final = 1e-6
+SMALLEST_SLOPE: Final = 1e-4
 
 
 @final
@@ -54,7 +55,7 @@ def find_mode(target: Target[Any], *, exact: bool) -> Mode:
     found = _search(sample, _best_candidate(sample))
     mode = _polished(target, found)
     if mode is None:  # the sample misled the search
-        found = _search(target, found)
+        found = _search(target, found, slope=min(SMALLEST_SLOPE, 0.1 / target.customers))
         mode = _polished(target, found)
     if mode is not None:
         return mode
@@ -81,8 +82,8 @@ def _best_candidate(target: Target[Any]) -> Array:
     return np.asarray(candidates[:, int(np.argmax(values))])
 
 
-def _search(target: Target[Any], start: Array) -> Array:
-    """Quasi-Newton search, good to a few digits."""
+def _search(target: Target[Any], start: Array, slope: float = SMALLEST_SLOPE) -> Array:
+    """Quasi-Newton search until the slope per customer is this small: good to a few digits."""
     weights = np.array([1, -8, 8, -1]) / (12 * GRADIENT_STEP)
 
     def loss_and_slope(q: Array) -> tuple[float, Array]:
@@ -91,7 +92,7 @@ def _search(target: Target[Any], start: Array) -> Array:
             return math.inf, np.zeros(target.dimension)
         return -float(values[0]), -(values[1:].reshape(-1, 4) @ weights)
 
-    found = minimize(loss_and_slope, start, jac=True, method="BFGS", options={"gtol": 1e-4, "maxiter": 500})
+    found = minimize(loss_and_slope, start, jac=True, method="BFGS", options={"gtol": slope, "maxiter": 500})
     return np.asarray(found.x, dtype=np.float64)
 
 

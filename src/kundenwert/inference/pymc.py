@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kundenwert.models._base import Model
     from kundenwert.models._functions import Array
 
-__all__ = ["Chains", "forecast_minutes", "pymc_model", "run_nuts", "to_pymc"]
+__all__ = ["Chains", "forecast_minutes", "log_likelihood_with_gradient", "pymc_model", "run_nuts", "to_pymc"]
 
 LEAPFROG_STEPS: Final = 12  # gradient evaluations a draw, typical of four or five parameters
 
@@ -67,10 +67,18 @@ class _PyTensor:
 
         return pt.softplus(value)
 
+    def minimum(self, left: Any, right: Any, /) -> Any:
+        import pytensor.tensor as pt
+
+        return pt.minimum(left, right)
+
     def where(self, condition: Any, true: Any, false: Any, /) -> Any:
         import pytensor.tensor as pt
 
         return pt.where(condition, true, false)
+
+    def any(self, condition: Any, /) -> bool:  # noqa: ARG002 - a graph has no values yet
+        return True
 
     def choose(self, values: Sequence[Any], index: NDArray[np.int64], /) -> Any:
         import pytensor.tensor as pt
@@ -79,6 +87,21 @@ class _PyTensor:
 
     def total(self, term: Callable[[Any, Any], Any], nodes: Array, weights: Array, /) -> Any:
         return term(nodes[:, None], weights[:, None]).sum(axis=0)
+
+    def partial_sums(self, term: Callable[[Any], Any], counts: Sequence[Array], /) -> Sequence[Any]:
+        import pytensor.tensor as pt
+
+        sums = pt.cumsum(term(np.arange(max(1.0, *(count.max() for count in counts)))))
+        return [pt.concatenate([pt.zeros(1), sums])[count.astype(np.intp)] for count in counts]
+
+    def products(self, ratio: Callable[[Any, Any], Any], x: Array, first: Array, last: Array, /) -> Any:
+        import pytensor.tensor as pt
+
+        k = np.arange(first.min(), max(last.max(), first.min() + 1))[:, None]
+        inside = (first <= k) & (k < last)
+        through_k = pt.cumprod(pt.where(inside, ratio(k, x), 1.0), axis=0)
+        before_k = pt.concatenate([pt.ones((1, len(x))), through_k[:-1]])
+        return pt.where(inside, before_k, 0.0).sum(axis=0)
 
 
 def to_pymc(model: Model[Any], histories: Histories) -> pm.Model:
@@ -96,7 +119,8 @@ def to_pymc(model: Model[Any], histories: Histories) -> pm.Model:
     """
     check_model(model)
     cells = as_histories(histories).cells(model)
-    return pymc_model(model.prepared(cells), cells)
+    model = model.prepared(cells)
+    return pymc_model(model, model.aligned(cells))
 
 
 def pymc_model(model: Model[Any], cells: Cells) -> pm.Model:
@@ -104,9 +128,6 @@ def pymc_model(model: Model[Any], cells: Cells) -> pm.Model:
     import pymc as pm
 
     transforms = pm.distributions.transforms
-    used = model.informative(cells)
-    history = history_of({name: column[used] for name, column in cells.columns.items()}, draws_axis=False)
-    counts = cells.counts[used].astype(np.float64)
     with pm.Model() as built:
         values = []
         for quantity in model.quantities:
@@ -126,8 +147,41 @@ def pymc_model(model: Model[Any], cells: Cells) -> pm.Model:
         for name, value in zip(model.parameter_names, theta, strict=True):
             if name not in known:
                 pm.Deterministic(name, value)
-        pm.Potential("log_likelihood", (counts * model.log_likelihood(theta, history, _PyTensor())).sum())
+        pm.Potential("log_likelihood", _log_likelihood(model, theta, cells))
+        pooling = model.log_pooling(values)
+        if not isinstance(pooling, float):
+            pm.Potential("log_pooling", pooling)
     return built
+
+
+def log_likelihood_with_gradient(
+    model: Model[Any], cells: Cells
+) -> Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]:
+    """Log-likelihood of the cells as PyTensor computes it, and its gradient, at a point of unbounded coordinates."""
+    import pytensor
+    import pytensor.tensor as pt
+
+    point = pt.dvector()
+    inverse = {"positive": pt.exp, "probability": pt.sigmoid, "real": lambda coordinate: coordinate}
+    values = [inverse[quantity.support](point[i]) for i, quantity in enumerate(model.quantities)]
+    total = _log_likelihood(model, model.parameters_of(values, cells.unit), cells)
+    library: Any = pytensor  # its types are partial
+    as_written = library.compile.mode.Mode(linker="py", optimizer=None)  # a handful of points is not worth compiling
+    compiled = library.function([point], [total, library.grad(total, point)], mode=as_written)
+
+    def evaluate(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        value, gradient = compiled(at)
+        return float(value), np.asarray(gradient)
+
+    return evaluate
+
+
+def _log_likelihood(model: Model[Any], theta: Any, cells: Cells) -> Any:
+    """Log-likelihood of the cells, weighted by their counts, as a PyTensor expression."""
+    used = model.informative(cells)
+    history = history_of({name: column[used] for name, column in cells.columns.items()}, draws_axis=False)
+    counts = cells.counts[used].astype(np.float64)
+    return (counts * model.log_likelihood(theta, history, _PyTensor())).sum()
 
 
 @final

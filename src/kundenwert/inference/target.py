@@ -58,7 +58,9 @@ class Target[P: tuple["Array", ...]]:
     def log_prior(self, coordinates: Array) -> Array:
         """Log prior density at coordinates of shape (dimension, points)."""
         densities = [q.prior.log_density(c) for q, c in zip(self.quantities, coordinates, strict=True)]
-        return np.asarray(np.sum(densities, axis=0))
+        with np.errstate(all="ignore"):  # far points may overflow; they get density zero
+            pooling = self.model.log_pooling([q.value(c) for q, c in zip(self.quantities, coordinates, strict=True)])
+        return np.asarray(np.sum(densities, axis=0) + np.where(np.isfinite(pooling), pooling, -np.inf))
 
     def log_likelihood(self, coordinates: Array) -> Array:
         """Log-likelihood of all customers at coordinates of shape (dimension, points); -inf if not finite or far."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, final
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, final, override
 
 import numpy as np
 from scipy.special import expit, logit
 
 from kundenwert.duration import check_unit_or_count
-from kundenwert.errors import SpecificationError
+from kundenwert.errors import DataError, MissingInformationError, SpecificationError
 from kundenwert.priors import Prior
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kundenwert.duration import Unit
-    from kundenwert.histories import Cells, Clock, Histories, HistoryColumn
+    from kundenwert.duration import TimeUnit, Unit
+    from kundenwert.histories import Cells, Clock, CohortLabel, Histories, HistoryColumn
     from kundenwert.models._functions import Array, Functions, History
     from kundenwert.priors import Support
 
@@ -39,6 +39,7 @@ __all__ = [
     "Purchases",
     "Quantity",
     "SpendModel",
+    "TimeParameters",
     "check_model",
     "check_positive",
 ]
@@ -116,6 +117,9 @@ class Model[P: tuple[Array, ...]](ABC):
     clock: ClassVar[Clock] = "time"
     """What histories must measure: time, or a count of opportunities or renewals."""
 
+    observes: ClassVar[str]
+    """What the likelihood is a density of, in words: only models that observe the same can be compared."""
+
     @property
     @abstractmethod
     def parameter_names(self) -> tuple[str, ...]:
@@ -130,6 +134,10 @@ class Model[P: tuple[Array, ...]](ABC):
         """The model with what its priors take from the data filled in (a money scale, say)."""
         return self
 
+    def aligned(self, cells: Cells) -> Cells:
+        """The cells with positions counted as the model counts them; positions of cohorts, for a model of contracts."""
+        return cells
+
     def informative(self, cells: Cells) -> NDArray[np.bool_]:
         """Which cells enter the likelihood, shape (cells,); all of them, unless a model knows better."""
         return np.ones(len(cells), dtype=np.bool_)
@@ -141,6 +149,14 @@ class Model[P: tuple[Array, ...]](ABC):
         """
         return np.zeros(len(histories))
 
+    def left_out(self, cells: Cells) -> tuple[str, ...]:  # noqa: ARG002 - most models leave nothing out
+        """What of the repeat purchases does not enter the likelihood, in words for the diagnostics."""
+        return ()
+
+    def log_pooling(self, quantities: Sequence[Array]) -> Array | float:  # noqa: ARG002 - most priors are independent
+        """Log of what the joint prior density of the quantities holds beyond the product of their priors."""
+        return 0.0
+
     @abstractmethod
     def parameters_of(self, quantities: Sequence[Array], unit: Unit) -> P:
         """Published parameters in the given unit; arithmetic only, so that PyTensor can do it too."""
@@ -148,6 +164,11 @@ class Model[P: tuple[Array, ...]](ABC):
     @abstractmethod
     def quantities_of(self, theta: P, unit: Unit) -> tuple[Array, ...]:
         """Inverse of :meth:`parameters_of`."""
+
+    def in_words(self, theta: P, unit: Unit) -> dict[str, Array]:
+        """What tables show beside the parameters, by name: the quantities, unless they have no meaning of their own."""
+        names = [quantity.name for quantity in self.quantities]
+        return dict(zip(names, self.quantities_of(theta, unit), strict=True))
 
     @abstractmethod
     def named(self, values: Sequence[Array]) -> P:
@@ -171,6 +192,21 @@ class FixedParameters[M: Model[Any]](ABC):
     @abstractmethod
     def model(self) -> M:
         """Model the parameters belong to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeParameters[M: Model[Any]](FixedParameters[M]):
+    """Positive parameters of a model in time; `unit` is the unit in which times stand."""
+
+    unit: TimeUnit
+
+    def __post_init__(self) -> None:
+        check_positive(self, [field.name for field in fields(self) if field.name != "unit"])
+
+    @property
+    @override
+    def measure(self) -> TimeUnit:
+        return self.unit
 
 
 def check_positive(parameters: FixedParameters[Any], names: Sequence[str]) -> None:
@@ -199,12 +235,19 @@ class Purchases:
     customer: NDArray[np.int64]
     time: Array
 
+    @classmethod
+    def in_order(cls, customer: NDArray[np.int64], time: Array) -> Self:
+        """Purchases in whatever order, brought into order of customer and time."""
+        order = np.lexsort((time, customer))
+        return cls(customer=customer[order], time=time[order])
+
 
 class AliveCustomer(Protocol):
     """What is expected of customers who are alive at T; arrays share the shape of the parameters given."""
 
-    def within(self, error: float) -> Self:
-        """The same customers, with expectations good to about this relative error, for speed."""
+    def within(self, error: float) -> Self:  # noqa: ARG002 - a formula is what it is
+        """The same customers, with expectations good to about this relative error, for speed; no faster by default."""
+        return self
 
     def survival(self, ahead: float) -> Array:
         """P(still alive at T + ahead)."""
@@ -225,11 +268,17 @@ class AliveCustomer(Protocol):
 class LivingContract(Protocol):
     """What is expected of contracts that are active; arrays share the shape of the parameters given."""
 
-    def survival(self, ahead: int) -> Array:
+    def survival(self, ahead: float) -> Array:
         """P(still active `ahead` renewals later)."""
 
+    def churn(self, ahead: float) -> Array:
+        """P(ended `ahead` renewals later), without the cancellation of 1 - survival."""
+
     def renewals(self, rate: float, horizon: float) -> Array:
-        """Expected renewals among the next `horizon` (may be inf), the j-th counting exp(-rate j); inf at rate 0."""
+        """Expected renewals among the next `horizon`, the j-th counting exp(-rate j); horizon and result may be inf."""
+
+    def tail_index(self) -> Array:
+        """Survival falls like t to minus this; lifetimes have a mean where it is above 1."""
 
 
 class PurchaseModel[P: tuple[Array, ...]](Model[P]):
@@ -241,6 +290,8 @@ class PurchaseModel[P: tuple[Array, ...]](Model[P]):
     """
 
     __slots__ = ()
+
+    observes: ClassVar[str] = "purchases"
 
     @abstractmethod
     def p_states(self, theta: P, h: History, f: Functions) -> Array:
@@ -264,6 +315,8 @@ class SpendModel[P: tuple[Array, ...]](Model[P]):
 
     __slots__ = ()
 
+    observes: ClassVar[str] = "amounts"
+
     @abstractmethod
     def expected_spend(self, theta: P, h: History) -> Array:
         """Expected amount of a purchase, shape (cells, draws); inf where there is no mean."""
@@ -282,17 +335,82 @@ class SpendModel[P: tuple[Array, ...]](Model[P]):
 
 
 class ContractModel[P: tuple[Array, ...]](Model[P]):
-    """A model of when customers end a contract, who can only do so at its renewals."""
+    """A model of when customers end a contract, who can only do so at its renewals.
+
+    It may know several cohorts, each with parameters of its own; `cohort` is a position among them.
+    """
 
     __slots__ = ()
 
+    clock: ClassVar[Clock] = "renewal"
+    observes: ClassVar[str] = "ends of contracts"
+
+    @property
+    def cohorts(self) -> tuple[CohortLabel, ...]:
+        """Labels of the cohorts that the model tells apart; empty if it takes all contracts alike."""
+        return ()
+
+    @override
+    def aligned(self, cells: Cells) -> Cells:
+        """The cells with the column "cohort" pointing to the cohorts of the model.
+
+        Raises
+        ------
+        DataError
+            If the cells hold a cohort that the model does not know, or do not say which cohort they belong to.
+        """
+        return in_cohorts(cells, self.cohorts)
+
     @abstractmethod
-    def living(self, theta: P, cohort: Array, tenure: Array) -> LivingContract:
-        """Contracts of a cohort (its position) that are active after `tenure` renewals."""
+    def living(self, theta: P, cohort: NDArray[np.int64], tenure: Array) -> LivingContract:
+        """Contracts that are active after `tenure` renewals; both of shape (cells, 1), `theta` of shape (draws,)."""
+
+    def with_cohorts(self, labels: Sequence[CohortLabel]) -> Self:
+        """The model with further cohorts, of which there are no data.
+
+        Raises
+        ------
+        SpecificationError
+            If the model has no population of cohorts.
+        """
+        message = (
+            f"{type(self).__name__} has no population of cohorts from which {', '.join(map(repr, labels))} could be "
+            "drawn; fit with histories of two cohorts or more"
+        )
+        raise SpecificationError(message)
+
+    def theta_with_cohort(self, theta: P, normals: tuple[Array, Array]) -> P:  # noqa: ARG002 - there is none to add
+        """Parameters of the model with one further cohort, drawn from the population of cohorts by standard normals."""
+        return theta
 
     @abstractmethod
     def simulate(self, theta: P, cohort: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """The renewal at which each contract ends (1 for the first), shape of `cohort`."""
+        """The renewal at which each contract ends (1 for the first), shape of `cohort`; `theta` is scalar."""
+
+
+def in_cohorts(cells: Cells, known: tuple[CohortLabel, ...]) -> Cells:
+    """The cells with the column "cohort" pointing to the `known` cohorts; without any, all contracts are alike."""
+    if cells.cohorts == known:
+        return cells
+    if not known:
+        positions = np.zeros(len(cells))
+    elif not cells.cohorts:
+        message = (
+            f"the cohorts {', '.join(map(repr, known))} are told apart, but these histories do not say which one they "
+            "belong to; name the column: ContractHistories.from_pandas(…, cohort=…)"
+        )
+        raise MissingInformationError(message)
+    else:
+        places = [known.index(label) if label in known else -1 for label in cells.cohorts]
+        if min(places) < 0:
+            message = (
+                f"the cohort {cells.cohorts[places.index(-1)]!r} is unknown here; known are "
+                f"{', '.join(map(repr, known))}. Fit again with its contracts, or price it as one more cohort like "
+                "these: posterior.with_new_cohorts([…])"
+            )
+            raise DataError(message)
+        positions = np.array(places, dtype=np.float64)[cells["cohort"].astype(np.int64)]
+    return replace(cells, columns={**cells.columns, "cohort": positions}, cohorts=known)
 
 
 def check_model(model: object) -> None:

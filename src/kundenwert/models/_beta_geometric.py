@@ -1,6 +1,7 @@
-"""What BG/NBD and MBG/NBD share: parameters, the quantities behind them, and the simulator.
+"""What the models share in which customers may leave after each purchase: BG/NBD, MBG/NBD and the CNBD-k pair.
 
-Purchase rate while active ~ Gamma(r, alpha); probability of dropping out after a purchase ~ Beta(a, b).
+Rate of purchases, or of the stages of which each takes k, while active ~ Gamma(r, alpha); probability of dropping out
+after a purchase ~ Beta(a, b). Priors are stated on quantities that mean the same for every k and in every unit of time.
 """
 
 from __future__ import annotations
@@ -8,23 +9,38 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, override
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, override
 
 import numpy as np
 from scipy.special import expit
 
 from kundenwert.duration import units_per_year
-from kundenwert.models._base import FixedParameters, Model, PurchaseModel, Purchases, Quantity, check_positive
+from kundenwert.models._base import Model, PurchaseModel, Purchases, Quantity, TimeParameters
 from kundenwert.priors import LogitNormal, LogNormal, Prior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kundenwert.duration import TimeUnit, Unit
+    from kundenwert.duration import Unit
     from kundenwert.histories import HistoryColumn
     from kundenwert.models._functions import Array, Functions, History
 
-__all__ = ["BetaGeometric", "BetaGeometricModel", "BetaGeometricParameters", "simulate"]
+__all__ = [
+    "CONCENTRATION",
+    "MEAN_DROPOUT",
+    "MEAN_RATE",
+    "SHAPE",
+    "BetaGeometric",
+    "BetaGeometricModel",
+    "BetaGeometricParameters",
+    "LeavingModel",
+    "simulate",
+]
+
+MEAN_RATE: Final = LogNormal(math.log(3), 1.5)
+SHAPE: Final = LogNormal(0, 1)
+MEAN_DROPOUT: Final = LogitNormal(-1, 1.2)
+CONCENTRATION: Final = LogNormal(math.log(3), 1)
 
 
 class BetaGeometric(NamedTuple):
@@ -37,45 +53,31 @@ class BetaGeometric(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BetaGeometricParameters[M: Model[Any]](FixedParameters[M]):
+class BetaGeometricParameters[M: Model[Any]](TimeParameters[M]):
     """Given values of r, alpha, a and b; alpha in `unit`."""
 
     r: float
     alpha: float
     a: float
     b: float
-    unit: TimeUnit
-
-    def __post_init__(self) -> None:
-        check_positive(self, BetaGeometric._fields)
-
-    @property
-    @override
-    def measure(self) -> TimeUnit:
-        return self.unit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BetaGeometricModel(PurchaseModel[BetaGeometric]):
-    """Priors on the mean purchase rate, its shape, the mean dropout probability and its concentration."""
+class LeavingModel(PurchaseModel[BetaGeometric]):
+    """A model with these parameters; its fields are the priors of the four quantities."""
 
-    mean_rate: Prior = LogNormal(math.log(3), 1.5)
-    shape: Prior = LogNormal(0, 1)
-    mean_dropout: Prior = LogitNormal(-1, 1.2)
-    concentration: Prior = LogNormal(math.log(3), 1)
+    __slots__ = ()
 
     needs: ClassVar[tuple[HistoryColumn, ...]] = ("x", "t_x", "T")
 
-    def __post_init__(self) -> None:
-        _ = self.quantities  # a prior that does not fit is an error now, not at the fit
-
+    @property
     @abstractmethod
-    def log_odds_gone(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
-        """Log-odds of having left by T, which likelihood and P(alive) have in common; shape (cells, draws)."""
+    def stages(self) -> int:
+        """How many stages, which end at rate Gamma(r, alpha), make a purchase."""
 
-    @override
-    def p_states(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
-        return np.asarray(expit(-self.log_odds_gone(theta, h, f)))[None]
+    @property
+    @abstractmethod
+    def priors(self) -> tuple[Prior, Prior, Prior, Prior]:
+        """Priors of mean_rate, shape, mean_dropout and concentration."""
 
     @property
     @override
@@ -85,11 +87,12 @@ class BetaGeometricModel(PurchaseModel[BetaGeometric]):
     @property
     @override
     def quantities(self) -> tuple[Quantity, ...]:
+        mean_rate, shape, mean_dropout, concentration = self.priors
         return (
-            Quantity("mean_rate", self.mean_rate, 3.0),
-            Quantity("shape", self.shape, 1.0),
-            Quantity("mean_dropout", self.mean_dropout, 0.3, "probability"),
-            Quantity("concentration", self.concentration, 3.0),
+            Quantity("mean_rate", mean_rate, 3.0),
+            Quantity("shape", shape, 1.0),
+            Quantity("mean_dropout", mean_dropout, 0.3, "probability"),
+            Quantity("concentration", concentration, 3.0),
         )
 
     @override
@@ -97,7 +100,7 @@ class BetaGeometricModel(PurchaseModel[BetaGeometric]):
         mean_rate, shape, mean_dropout, concentration = quantities
         return BetaGeometric(
             r=shape,
-            alpha=shape / (mean_rate / units_per_year(unit)),
+            alpha=shape / (self.stages * mean_rate / units_per_year(unit)),
             a=mean_dropout * concentration,
             b=(1 - mean_dropout) * concentration,
         )
@@ -105,7 +108,7 @@ class BetaGeometricModel(PurchaseModel[BetaGeometric]):
     @override
     def quantities_of(self, theta: BetaGeometric, unit: Unit) -> tuple[Array, ...]:
         r, alpha, a, b = theta
-        return (r / alpha * units_per_year(unit), r, a / (a + b), a + b)
+        return (r / (self.stages * alpha) * units_per_year(unit), r, a / (a + b), a + b)
 
     @override
     def named(self, values: Sequence[Array]) -> BetaGeometric:
@@ -116,7 +119,40 @@ class BetaGeometricModel(PurchaseModel[BetaGeometric]):
         return float(np.min(theta.alpha))
 
 
-def simulate(theta: BetaGeometric, T: Array, rng: np.random.Generator, *, leave_after_first: bool) -> Purchases:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BetaGeometricModel(LeavingModel):
+    """Priors on the mean purchase rate, its shape, the mean dropout probability and its concentration."""
+
+    mean_rate: Prior = MEAN_RATE
+    shape: Prior = SHAPE
+    mean_dropout: Prior = MEAN_DROPOUT
+    concentration: Prior = CONCENTRATION
+
+    def __post_init__(self) -> None:
+        _ = self.quantities  # a prior that does not fit is an error now, not at the fit
+
+    @property
+    @override
+    def stages(self) -> int:
+        return 1
+
+    @property
+    @override
+    def priors(self) -> tuple[Prior, Prior, Prior, Prior]:
+        return self.mean_rate, self.shape, self.mean_dropout, self.concentration
+
+    @abstractmethod
+    def log_odds_gone(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
+        """Log-odds of having left by T, which likelihood and P(alive) have in common; shape (cells, draws)."""
+
+    @override
+    def p_states(self, theta: BetaGeometric, h: History, f: Functions) -> Array:
+        return np.asarray(expit(-self.log_odds_gone(theta, h, f)))[None]
+
+
+def simulate(
+    theta: BetaGeometric, T: Array, rng: np.random.Generator, *, leave_after_first: bool, stages: int = 1
+) -> Purchases:
     """Repeat purchases in (0, T]; `leave_after_first` tells whether the first purchase can already be the last."""
     size = len(T)
     rate = rng.gamma(theta.r, 1 / np.asarray(theta.alpha), size)
@@ -128,7 +164,7 @@ def simulate(theta: BetaGeometric, T: Array, rng: np.random.Generator, *, leave_
     customers, times = [customer[:0]], [time[:0]]
     while len(customer):
         with np.errstate(divide="ignore", over="ignore"):  # a rate so small that the next purchase never comes
-            time = time + rng.exponential(size=len(customer)) / rate[customer]
+            time = time + rng.standard_gamma(stages, size=len(customer)) / rate[customer]
         observed = time <= T[customer]
         customer, time = customer[observed], time[observed]
         customers.append(customer)

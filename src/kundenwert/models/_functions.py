@@ -21,6 +21,8 @@ __all__ = ["NUMPY", "Array", "Functions", "History", "history_of"]
 
 type Array = NDArray[np.float64]
 
+TERMS_AT_ONCE: Final = 512
+
 
 class Functions(Protocol):
     """Elementwise functions of arrays."""
@@ -43,14 +45,29 @@ class Functions(Protocol):
     def softplus(self, value: Array, /) -> Array:
         """log(1 + exp(value)) without overflow; 0 at -inf."""
 
+    def minimum(self, left: Array, right: Array | float, /) -> Array:
+        """Elementwise minimum."""
+
     def where(self, condition: NDArray[np.bool_], true: Array | float, false: Array | float, /) -> Array:
         """Elementwise choice."""
+
+    def any(self, condition: NDArray[np.bool_], /) -> bool:
+        """Whether any is true, so that work can be left out; PyTensor cannot know, and says yes."""
 
     def choose(self, values: Sequence[Array], index: NDArray[np.int64], /) -> Array:
         """The value, one for each draw, at each index: shape (cells, draws) for an index of shape (cells, 1)."""
 
     def total(self, term: Callable[[Array, Array], Array], nodes: Array, weights: Array, /) -> Array:
         """Sum of `term(node, weight)` over the nodes of a quadrature: one scalar pair at a time, or all at once."""
+
+    def partial_sums(self, term: Callable[[Array], Array], counts: Sequence[Array], /) -> Sequence[Array]:
+        """For each of the counts, which are whole, the sum of term(0) … term(count - 1), shape (cells, draws)."""
+
+    def products(self, ratio: Callable[[Array, Array], Array], x: Array, first: Array, last: Array, /) -> Array:
+        """Sum over k = first … last - 1 of ratio(first, x) ratio(first + 1, x) … ratio(k - 1, x), shape (cells, draws).
+
+        1 if k = first alone, 0 if there is no k. All of x, first and last are whole; ratios are positive there.
+        """
 
 
 @final
@@ -81,8 +98,16 @@ class _NumPy(Functions):
         return np.asarray(np.maximum(value, 0) + np.log1p(np.exp(-np.abs(value))))
 
     @override
+    def minimum(self, left: Array, right: Array | float, /) -> Array:
+        return np.minimum(left, right)
+
+    @override
     def where(self, condition: NDArray[np.bool_], true: Array | float, false: Array | float, /) -> Array:
         return np.where(condition, true, false)
+
+    @override
+    def any(self, condition: NDArray[np.bool_], /) -> bool:
+        return bool(condition.any())
 
     @override
     def choose(self, values: Sequence[Array], index: NDArray[np.int64], /) -> Array:
@@ -94,6 +119,40 @@ class _NumPy(Functions):
         result = term(nodes[0], weights[0])
         for node, weight in zip(nodes[1:], weights[1:], strict=True):
             result = result + term(node, weight)
+        return result
+
+    @override
+    def partial_sums(self, term: Callable[[Array], Array], counts: Sequence[Array], /) -> Sequence[Array]:
+        wanted = np.stack([count.ravel() for count in counts]).astype(np.intp)
+        so_far = term(np.zeros((1, 1)))[0] * 0.0
+        result = np.zeros((*wanted.shape, len(so_far)))
+        for start in range(0, int(wanted.max()), TERMS_AT_ONCE):
+            stop = min(start + TERMS_AT_ONCE, int(wanted.max()))
+            m = np.arange(start, stop, dtype=np.float64)
+            sums = so_far + np.cumsum(term(m[:, None]), axis=0)
+            here = (start < wanted) & (wanted <= stop)
+            result[here] = sums[wanted[here] - start - 1]
+            so_far = sums[-1]
+        return list(result)
+
+    @override
+    def products(self, ratio: Callable[[Array, Array], Array], x: Array, first: Array, last: Array, /) -> Array:
+        # summed from the end, 1 + ratio (1 + ratio (…)), one sum serves all cells that differ in `first` only
+        first, ends = first.ravel(), last.max() + 1
+        pairs, group = np.unique(x.ravel() * ends + last.ravel(), return_inverse=True)
+        lowest = np.full(len(pairs), np.inf)
+        np.minimum.at(lowest, group, first)
+        order = np.argsort(lowest)  # sums that have further to go come before those that are done
+        lowest, group = lowest[order], np.argsort(order)[group]
+        pair_x, pair_last = (column[order, None] for column in np.divmod(pairs, ends))
+        total = ratio(np.asarray(ends), pair_x) * 0.0
+        result = np.zeros((len(group), total.shape[-1]))
+        for k in range(int(last.max()) - 1, int(lowest[0]) - 1, -1):
+            going = slice(int(np.searchsorted(lowest, k, side="right")))
+            longer = 1 + ratio(np.asarray(float(k)), pair_x[going]) * total[going]
+            total[going] = np.where(k < pair_last[going], longer, 0.0)
+            cells = np.flatnonzero(first == k)
+            result[cells] = total[group[cells]]
         return result
 
 

@@ -63,6 +63,7 @@ class GammaGamma(SpendModel[_Parameters]):
     money_scale: float | None = None
 
     needs: ClassVar[tuple[HistoryColumn, ...]] = ("x", "total")
+    observes: ClassVar[str] = "mean amounts"
 
     @final
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,13 @@ class GammaGamma(SpendModel[_Parameters]):
             )
             raise DataError(message)
         return np.asarray(used)
+
+    @override
+    def left_out(self, cells: Cells) -> tuple[str, ...]:
+        silent = int(cells.counts[(cells["x"] > 0) & (cells["total"] == 0)].sum())
+        if silent == 0:
+            return ()
+        return (f"{silent:,} customers whose repeat purchases add up to nothing do not enter the likelihood.",)
 
     @override
     def named(self, values: Sequence[Array]) -> _Parameters:

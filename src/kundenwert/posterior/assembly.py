@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kundenwert.models._base import Model, PurchaseModel, SpendModel, check_model
+from kundenwert.models._base import ContractModel, Model, PurchaseModel, SpendModel, check_model
+from kundenwert.posterior.contract import ContractPosterior
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior
 
@@ -27,8 +28,8 @@ def posterior_of(
     diagnostics: Diagnostics,
     provenance: Provenance,
     p_infinite_mean: float | None = None,
-) -> PurchasePosterior | SpendPosterior:
-    """The posterior of a purchase or spend model with these parameters, each of shape (chains, draws).
+) -> PurchasePosterior | SpendPosterior | ContractPosterior:
+    """The posterior of a purchase, spend or contract model with these parameters, each of shape (chains, draws).
 
     For a spend model, `p_infinite_mean` is by default the share of the draws without a mean amount.
     """
@@ -45,5 +46,7 @@ def posterior_of(
             provenance=provenance,
             p_infinite_mean=p_infinite_mean,
         )
+    if isinstance(model, ContractModel):
+        return ContractPosterior(model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance)
     assert isinstance(model, PurchaseModel)  # noqa: S101 - check_model has seen to it
     return PurchasePosterior(model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance)

@@ -118,9 +118,8 @@ class Posterior(ABC):
     def named_values(self) -> dict[str, Array]:
         """Parameters and quantities by name, each of shape (chains, draws)."""
         draws = dict(zip(self.model.parameter_names, self.values, strict=True))
-        quantities = self.model.quantities_of(self.values, self.unit)
-        for quantity, value in zip(self.model.quantities, quantities, strict=True):
-            draws.setdefault(quantity.name, value)
+        for name, value in self.model.in_words(self.values, self.unit).items():
+            draws.setdefault(name, value)
         return draws
 
     def to_datatree(self, histories: Histories | None = None) -> xr.DataTree:
@@ -143,10 +142,12 @@ class Posterior(ABC):
         dims: dict[str, list[str]] = {}
         if histories is not None:
             cells = self.cells_of(histories)
-            used = self.model.informative(cells)[cells.index]
-            theta, columns = self.theta, cells.columns
+            entering = self.model.informative(cells)  # elsewhere the likelihood need not be defined
+            used = entering[cells.index]
+            theta, columns = self.theta, {name: column[entering] for name, column in cells.columns.items()}
             values = self.for_customers(
-                cells.index[used], lambda rows: self.model.log_likelihood(theta, history_of(columns, rows), NUMPY)
+                (np.cumsum(entering) - 1)[cells.index[used]],
+                lambda rows: self.model.log_likelihood(theta, history_of(columns, rows), NUMPY),
             )
             values += self.model.log_constant(histories.in_unit(self.unit))[used]
             name = type(self.model).__name__
@@ -163,7 +164,7 @@ class Posterior(ABC):
     def cells_of(self, histories: Histories) -> Cells:
         """The distinct histories among these, in the unit of the posterior."""
         check_clock(self.model, as_histories(histories))
-        return histories.in_unit(self.unit).cells(self.model)
+        return self.model.aligned(histories.in_unit(self.unit).cells(self.model))
 
     def for_customers(self, index: NDArray[np.int64], block: Block) -> Array:
         """Values of all customers for all draws, shape (chains, draws, customers), if that fits in memory."""

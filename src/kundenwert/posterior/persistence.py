@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from kundenwert.models._base import Model
+    from kundenwert.posterior.contract import ContractPosterior
     from kundenwert.posterior.purchase import PurchasePosterior
 
 
@@ -54,8 +55,10 @@ def save(posterior: Posterior, path: str | PathLike[str]) -> None:
             file.create_variable(name, ("chain", "draw"), dtype=np.float64, data=value)
 
 
-def load(path: str | PathLike[str], *, models: Sequence[type[Model[Any]]] = ()) -> PurchasePosterior | SpendPosterior:
-    """Read a posterior that :meth:`PurchasePosterior.save` or :meth:`SpendPosterior.save` wrote.
+def load(
+    path: str | PathLike[str], *, models: Sequence[type[Model[Any]]] = ()
+) -> PurchasePosterior | SpendPosterior | ContractPosterior:
+    """Read a posterior that its method ``save`` wrote.
 
     Parameters
     ----------

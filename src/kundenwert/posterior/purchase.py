@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.duration import Duration, Horizon, check_duration
-from kundenwert.errors import InfiniteValueError, SpecificationError
+from kundenwert.errors import InfiniteValueError, MissingInformationError, SpecificationError
 from kundenwert.histories.cells import Cells
 from kundenwert.posterior.base import Posterior, thinning
 from kundenwert.posterior.summary import Estimate, summarise
@@ -99,7 +99,8 @@ class PurchasePosterior(Posterior):
     ) -> pd.DataFrame:
         """Expected purchases, one at u after T counting (1 + rate)^-u (u in years): columns mean, lower, upper.
 
-        With ``horizon=LIFETIME`` these are the discounted expected residual transactions (DERT).
+        With ``horizon=LIFETIME`` these are the discounted expected residual transactions (DERT). The next opportunity
+        of a model that counts them is one interval (``every``) after T.
 
         Parameters
         ----------
@@ -116,6 +117,8 @@ class PurchasePosterior(Posterior):
         ------
         InfiniteValueError
             For life without discounting, unless every draw gives a finite number.
+        MissingInformationError
+            If opportunities are counted and nobody said how far apart they are.
         """
         return self._table(histories, self.discounted_of(annual_discount_rate, horizon), interval)
 
@@ -191,7 +194,7 @@ class PurchasePosterior(Posterior):
         length = check_duration(horizon, "horizon", lifetime=True).in_unit(self.unit)
         if delta == 0 and horizon.is_lifetime:
             self._refuse_infinite()
-        return lambda cells: self.of_cells.discounted_purchases(cells, delta / cells.periods_per_year, length)
+        return lambda cells: self.of_cells.discounted_purchases(cells, _per_period(delta, cells), length)
 
     def _refuse_infinite(self) -> None:
         zero = np.zeros(1)
@@ -258,6 +261,17 @@ class PurchaseDraws:
     def _array(self, histories: Histories, values: Callable[[Cells], Block]) -> xr.DataArray:
         cells = self.posterior.cells_of(histories)
         return self.posterior.array(histories, cells.index, values(cells))
+
+
+def _per_period(delta: float, cells: Cells) -> float:
+    """The continuous discount rate per period, from that per year."""
+    if delta > 0 and math.isnan(cells.periods_per_year):
+        message = (
+            "discounting needs to know how much time lies between two opportunities, and these histories do not say; "
+            "make them with every=…, for example OpportunityHistories.from_pandas(table, every=kundenwert.years(1))"
+        )
+        raise MissingInformationError(message)
+    return delta / cells.periods_per_year if delta > 0 else 0.0
 
 
 def check_rate(annual_discount_rate: float) -> float:

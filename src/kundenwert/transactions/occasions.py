@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     type Floats = NDArray[np.float64]
     type Integers = NDArray[np.int64]
 
-__all__ = ["Occasions", "merge"]
+__all__ = ["Occasions", "left_out", "merge"]
 
 
 @final
@@ -86,6 +86,28 @@ def merge(rows: LogRows, observed: NDArray[np.bool_], *, net_refunds: bool) -> O
         refunds_netted=netted,
         refund_excess=excess,
     )
+
+
+def left_out(
+    rows: LogRows,
+    observed: NDArray[np.bool_],
+    with_history: Integers,
+    late: str = "first purchase after until",
+) -> dict[str, int]:
+    """Customers of the log without a history, by reason; `late` is what to call those who came too late."""
+    remaining = np.ones(len(rows.customer_id), dtype=np.bool_)
+    remaining[with_history] = False
+    reasons = {
+        late: rows.customer[~observed & ~rows.is_refund],
+        "refunds only": rows.customer[rows.is_refund],
+        "unusable rows only": np.arange(len(remaining)),
+    }
+    counts: dict[str, int] = {}
+    for reason, customers in reasons.items():
+        before = int(remaining.sum())
+        remaining[customers] = False
+        counts[reason] = before - int(remaining.sum())
+    return {reason: count for reason, count in counts.items() if count}
 
 
 def _sums(group: Integers, amounts: Floats, groups: int) -> Floats:

@@ -11,7 +11,7 @@ from kundenwert.errors import DataError, RowError
 from kundenwert.histories import Audit, CustomerHistories, Gaps, LogColumns, Spend, Steps
 from kundenwert.histories.parts import round_amounts
 from kundenwert.histories.validation import shown
-from kundenwert.transactions.occasions import Occasions, merge
+from kundenwert.transactions.occasions import Occasions, left_out, merge
 from kundenwert.transactions.reading import LogRows, check_choice, read_log
 from kundenwert.transactions.times import step_label, until_step
 
@@ -182,7 +182,7 @@ def _histories(
             refund_excess=occasions.refund_excess,
             dropped=rows.dropped | ({"after until": late} if (late := int((~observed).sum())) else {}),
             customers=len(who),
-            customers_left_out=_left_out(rows, observed, who),
+            customers_left_out=left_out(rows, observed, who),
         ),
         columns=columns,
     )
@@ -200,19 +200,3 @@ def _spend(amount: NDArray[np.float64], opens: Mask) -> Spend:
         positive=np.bincount(who[repeat > 0], minlength=customers),
         first_amount=amount[opens],
     )
-
-
-def _left_out(rows: LogRows, observed: Mask, with_history: NDArray[np.int64]) -> dict[str, int]:
-    remaining = np.ones(len(rows.customer_id), dtype=np.bool_)
-    remaining[with_history] = False
-    reasons = {
-        "first purchase after until": rows.customer[~observed & ~rows.is_refund],
-        "refunds only": rows.customer[rows.is_refund],
-        "unusable rows only": np.arange(len(remaining)),
-    }
-    counts: dict[str, int] = {}
-    for reason, customers in reasons.items():
-        before = int(remaining.sum())
-        remaining[customers] = False
-        counts[reason] = before - int(remaining.sum())
-    return {reason: count for reason, count in counts.items() if count}

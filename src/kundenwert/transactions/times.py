@@ -88,18 +88,20 @@ def whole_steps(times: Times, resolution: Resolution) -> Integers:
             return (count // (24 * per_hour) + MONDAY) // 7
 
 
-def until_step(until: str | date, resolution: Resolution, time_zone: Zone | None) -> int:
+def until_step(until: str | date, resolution: Resolution, time_zone: Zone | None, name: str = "until") -> int:
     """Return the step that `until` falls in; a date without a time of day means all of that day.
+
+    `name` is what to call it in messages.
 
     Raises
     ------
     SpecificationError
         If `until` is no date or datetime, no ISO string, or has a time zone while the log has none.
     """
-    moment = _moment(until)
+    moment = _moment(until, name)
     if moment.tzinfo is not None:
         if time_zone is None:
-            message = f"until={until!r} has a time zone, but the times of the log have none; give until without one"
+            message = f"{name}={until!r} has a time zone, but the times of the log have none; give it without one"
             raise SpecificationError(message)
         moment = pd.Timestamp(moment).tz_convert(time_zone).to_pydatetime(warn=False).replace(tzinfo=None)
     return int(whole_steps(np.array([moment], dtype="datetime64[us]"), resolution)[0])
@@ -116,7 +118,7 @@ def step_label(step: int, resolution: Resolution) -> str:
             return str(np.datetime64(7 * step - MONDAY, "D"))
 
 
-def _moment(until: object) -> datetime:
+def _moment(until: object, name: str) -> datetime:
     parsed: object = until
     if isinstance(until, str) and ISO.fullmatch(until):
         try:
@@ -127,7 +129,7 @@ def _moment(until: object) -> datetime:
         return parsed
     if isinstance(parsed, date) and not isinstance(parsed, datetime):
         return datetime.combine(parsed, time.max)
-    message = f"until={until!r} is no date; expected for example until='1997-09-30', a datetime.date or a datetime"
+    message = f"{name}={until!r} is no date; expected for example {name}='1997-09-30', a datetime.date or a datetime"
     raise SpecificationError(message)
 
 

@@ -1,0 +1,189 @@
+"""Leave-one-out: how well a model foresees each customer from all the others, without fitting it again.
+
+The density of a customer's history given the others is an average over the posterior with weights inversely
+proportional to that customer's likelihood. The largest weights are smoothed by a generalised Pareto distribution, whose
+shape k tells whether the average can be trusted: Vehtari, Simpson, Gelman, Yao & Gabry (2024), Pareto Smoothed
+Importance Sampling, JMLR 25(72). Customers with one history have one value, so the work is done per cell.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, final
+
+import numpy as np
+
+from kundenwert.errors import DataError, SpecificationError
+from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.posterior.summary import in_blocks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kundenwert.duration import Unit
+    from kundenwert.histories import Histories
+    from kundenwert.models._functions import Array
+    from kundenwert.posterior.base import Posterior
+
+__all__ = ["LeaveOneOut", "check_draws", "leave_one_out", "pareto_fit", "smoothed_mean"]
+
+FEWEST_DRAWS: Final = 100
+SMALLEST: Final = 1e-300  # its inverse is still a number
+NEARLY_EQUAL: Final = 1.0  # log weights in so small a range need no smoothing: none is e times another
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LeaveOneOut:
+    """What leaving out each customer gives.
+
+    Parameters
+    ----------
+    used
+        Which customers enter the likelihood, shape (customers,).
+    elpd
+        Log density of each of these given all others, shape (used customers,).
+    p_loo
+        Effective number of parameters: how much more plausible the model finds the customers it has seen.
+    pareto_k
+        Shape of each customer's largest weights; 0 where all weights are nearly equal.
+    """
+
+    used: NDArray[np.bool_]
+    elpd: Array
+    p_loo: float
+    pareto_k: Array
+
+
+def check_draws(posterior: Posterior, name: str) -> None:
+    """Refuse a posterior with too few draws to say how it would change."""
+    draws = posterior.values[0].size
+    if draws < FEWEST_DRAWS:
+        message = (
+            f"{name} has {draws} draw{'s' * (draws > 1)} ({posterior.diagnostics.method}); leaving a customer out "
+            f"needs a posterior with at least {FEWEST_DRAWS}: fit it with kundenwert.ImportanceSampling() or NUTS()"
+        )
+        raise SpecificationError(message)
+
+
+def leave_one_out(posterior: Posterior, histories: Histories, unit: Unit) -> LeaveOneOut:
+    """Leave out each customer of the histories that the posterior was fitted to, densities being per `unit`.
+
+    Raises
+    ------
+    DataError
+        If the posterior was fitted to another number of customers.
+    """
+    posterior = _in_unit(posterior, unit)
+    model, theta = posterior.model, posterior.theta
+    cells = posterior.cells_of(histories)
+    entering = model.informative(cells)
+    used = entering[cells.index]
+    if posterior.provenance.customers != used.sum():
+        message = (
+            f"this {type(model).__name__} was fitted to {posterior.provenance.customers:,} customers, but "
+            f"{int(used.sum()):,} of these histories enter its likelihood; give the histories it was fitted to"
+        )
+        raise DataError(message)
+    columns = {name: column[entering] for name, column in cells.columns.items()}
+    draws = posterior.values[0].size
+    tail = _tail_length(draws, _relative_efficiency(posterior))
+    elpd, seen, pareto_k = np.empty((3, int(entering.sum())))
+
+    def work(rows: slice) -> None:
+        log_likelihood = model.log_likelihood(theta, history_of(columns, rows), NUMPY)
+        highest = log_likelihood.max(axis=1, keepdims=True)
+        seen[rows] = highest[:, 0] + np.log(np.exp(log_likelihood - highest).mean(axis=1))
+        elpd[rows], pareto_k[rows] = smoothed_mean(log_likelihood, tail)
+
+    in_blocks(len(elpd), draws, work)
+    index = (np.cumsum(entering) - 1)[cells.index[used]]
+    return LeaveOneOut(
+        used=used,
+        elpd=elpd[index] + model.log_constant(histories.in_unit(unit))[used],
+        p_loo=float(np.sum((seen - elpd)[index])),
+        pareto_k=pareto_k[index],
+    )
+
+
+def smoothed_mean(log_likelihood: Array, tail: int) -> tuple[Array, Array]:
+    """Log of the mean likelihood under smoothed weights 1/likelihood, and the shape k; each of shape (cells,).
+
+    Parameters
+    ----------
+    log_likelihood
+        Shape (cells, draws).
+    tail
+        How many of the largest weights are smoothed.
+    """
+    lowest = log_likelihood.min(axis=1)
+    log_weight = lowest[:, None] - log_likelihood  # at most 0
+    draws = log_weight.shape[1]
+    mean = lowest + math.log(draws) - np.log(np.exp(log_weight).sum(axis=1))
+    pareto_k = np.zeros(len(lowest))
+    uneven = np.flatnonzero(log_weight.min(axis=1) < -NEARLY_EQUAL)
+    if len(uneven) == 0:
+        return mean, pareto_k
+    split = np.partition(log_weight[uneven], draws - tail - 1, axis=1)
+    body, largest = split[:, : draws - tail], np.sort(split[:, draws - tail :], axis=1)
+    cutoff = np.exp(body[:, -1:])
+    pareto_k[uneven], sigma = pareto_fit(np.exp(largest) - cutoff)
+    k, sigma = pareto_k[uneven, None], sigma[:, None]
+    with np.errstate(invalid="ignore"):  # where nothing fits, raw weights stay, and k = inf tells
+        smooth = cutoff + sigma * np.expm1(-k * np.log1p(-(np.arange(tail) + 0.5) / tail)) / k
+        smooth = np.where(np.isfinite(k), np.minimum(np.log(smooth), 0.0), largest)
+    # the weights of the others cancel against their likelihoods
+    products = np.logaddexp(math.log(draws - tail), np.logaddexp.reduce(smooth - largest, axis=1))
+    mean[uneven] = lowest[uneven] + products - np.log(np.exp(body).sum(axis=1) + np.exp(smooth).sum(axis=1))
+    return mean, pareto_k
+
+
+def pareto_fit(excess: Array) -> tuple[Array, Array]:
+    """Shape k and scale sigma of generalised Pareto distributions through sorted rows; k is inf where none fits.
+
+    Zhang & Stephens (2009), A new and efficient estimation method for the generalized Pareto distribution,
+    Technometrics 51(3), 316-325; the shape is drawn towards 1/2 as by ten more observations (Vehtari et al. 2024).
+    """
+    n = excess.shape[1]
+    candidates = 30 + int(math.sqrt(n))
+    quartile, largest = excess[:, int(n / 4 + 0.5) - 1], excess[:, -1]
+    shape, scale = np.full((2, len(excess)), np.inf)
+    usable = np.flatnonzero((quartile > excess[:, 0]) & (quartile > SMALLEST))
+    excess = excess[usable]
+    offset = (1 - np.sqrt(candidates / (np.arange(candidates) + 0.5))) / 3
+    b = 1 / largest[usable, None] + offset / quartile[usable, None]
+    k = np.stack([np.log1p(-column[:, None] * excess).mean(axis=1) for column in b.T], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # b = 0 would be an exponential distribution
+        profile = np.nan_to_num(n * (np.log(-b / k) - k - 1), nan=-np.inf)
+    weight = np.exp(profile - profile.max(axis=1, keepdims=True))
+    best = (b * weight).sum(axis=1) / weight.sum(axis=1)
+    raw = np.log1p(-best[:, None] * excess).mean(axis=1)
+    shape[usable] = (n * raw + 5) / (n + 10)
+    scale[usable] = -raw / best
+    shape[shape == 0] = np.finfo(np.float64).tiny  # quantiles divide by it
+    return shape, scale
+
+
+def _in_unit(posterior: Posterior, unit: Unit) -> Posterior:
+    """The posterior with parameters in another unit, by way of the quantities, which are free of units."""
+    if posterior.unit == unit:
+        return posterior
+    quantities = posterior.model.quantities_of(posterior.values, posterior.unit)
+    return replace(posterior, unit=unit, values=posterior.model.parameters_of(quantities, unit))
+
+
+def _relative_efficiency(posterior: Posterior) -> float:
+    """Effective draws per draw: one for independent draws, about that for importance sampling."""
+    chains, draws = posterior.values[0].shape
+    if chains == 1:
+        return 1.0
+    import arviz_stats
+
+    effective = [arviz_stats.ess(value, method="mean") for value in posterior.named_values().values()]
+    return float(np.mean(effective) / (chains * draws))
+
+
+def _tail_length(draws: int, efficiency: float) -> int:
+    """How many of the largest weights are smoothed: min(S/5, 3 sqrt(S/efficiency))."""
+    return int(min(draws / 5, 3 * math.sqrt(draws / efficiency)))

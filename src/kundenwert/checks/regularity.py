@@ -1,0 +1,131 @@
+"""How regularly customers buy: the shape k of gamma gaps, from how each customer's gaps share the time between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, final
+
+import numpy as np
+from scipy.special import gammaln
+
+from kundenwert.errors import DataError, MissingInformationError
+from kundenwert.histories.base import as_histories
+from kundenwert.histories.customers import CustomerHistories
+from kundenwert.posterior.summary import check_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kundenwert.models._functions import Array
+
+__all__ = ["Regularity", "regularity"]
+
+PRIOR_SPREAD: Final = 1.0  # of log k, around 0: half of the prior lies below the k of random buying
+WIDEST: Final = 12.0  # log k between minus and plus this
+POINTS: Final = 1001
+NEGLIGIBLE: Final = 40.0  # exp(-40) of the mode
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regularity:
+    """Posterior of k, the regularity of buying: 1 if purchases come at random, more if regularly, less in bursts.
+
+    The standard deviation of a customer's gaps is about 1/sqrt(k) of their mean.
+
+    Parameters
+    ----------
+    mean
+        Posterior mean.
+    lower, upper
+        Ends of the equal-tailed interval.
+    customers
+        How many customers have two gaps or more: only they tell how regular they are.
+    """
+
+    mean: float
+    lower: float
+    upper: float
+    customers: int
+
+
+def regularity(histories: CustomerHistories, *, interval: float = 0.90) -> Regularity:
+    """Infer how regularly customers buy, whatever their rates and whoever has left.
+
+    A customer's gaps are taken as Gamma(k, rate) with a rate of their own. Given the number of purchases and the time
+    of the last one, the shares of the gaps are Dirichlet(k, …, k), whatever the rate, the way customers leave and the
+    end of observation; so this needs no model of these. The prior of log k is Normal(0, 1).
+
+    Gaps are whole steps, and purchases within a step are one. Where gaps are often as short as a step that hides the
+    shortest, and k comes out too large: summarize with a finer `resolution` then.
+
+    Parameters
+    ----------
+    histories : CustomerHistories
+        Made by :func:`kundenwert.summarize`.
+    interval : float
+        Probability of the equal-tailed interval.
+
+    Returns
+    -------
+    Regularity
+        Near 1: :class:`kundenwert.MBGNBD`. Well above: :class:`kundenwert.MBGCNBD` may predict better; find out with
+        :func:`kundenwert.rolling_origin`.
+
+    Raises
+    ------
+    MissingInformationError
+        If the histories come from a ready-made table, which does not hold single gaps.
+    DataError
+        If nobody has two gaps or more.
+    """
+    tail = (1 - check_interval(interval)) / 2
+    given = as_histories(histories)
+    gaps = given.gaps if isinstance(given, CustomerHistories) else None
+    if gaps is None:
+        message = (
+            "regularity needs the times between single purchases, which neither a ready-made table of histories nor "
+            "counted opportunities or renewals hold; make histories from the log with kundenwert.summarize(log, …)"
+        )
+        raise MissingInformationError(message)
+    lengths = np.diff(gaps.offsets)
+    telling = lengths >= 2
+    if not telling.any():
+        message = "nobody has two gaps, that is three purchases, to tell regularity by; observe for longer"
+        raise DataError(message)
+    customer = np.repeat(np.arange(len(lengths)), lengths)
+    shares = gaps.values / np.bincount(customer, gaps.values, len(lengths))[customer]
+    log_shares = float(np.log(shares).sum())  # a single gap has all of the time: log 1
+    count, customers = np.unique(lengths[telling], return_counts=True)
+
+    def log_density(log_k: Array) -> Array:
+        k = np.exp(log_k)
+        constant = customers @ gammaln(count[:, None] * k) - customers @ count * gammaln(k)
+        return np.asarray(constant + (k - 1) * log_shares - 0.5 * (log_k / PRIOR_SPREAD) ** 2)
+
+    log_k, weight = _resolved(log_density)
+    k, cumulated = np.exp(log_k), np.cumsum(weight) - weight / 2
+    lower, upper = np.interp([tail, 1 - tail], cumulated, k)
+    return Regularity(
+        mean=float(weight @ k), lower=float(lower), upper=float(upper), customers=int(np.count_nonzero(telling))
+    )
+
+
+def _resolved(log_density: Callable[[Array], Array]) -> tuple[Array, Array]:
+    """An even grid that spans the density, and weights that sum to one."""
+    low, high = -WIDEST, WIDEST
+    while True:
+        grid = np.linspace(low, high, POINTS)
+        values = log_density(grid)
+        values -= values.max()
+        spanned = np.flatnonzero(values > -NEGLIGIBLE)
+        if grid[spanned[-1]] == WIDEST:
+            message = (
+                "every customer's gaps are practically equal, so that regularity has no upper limit. If you bill by "
+                "the calendar these are renewals of contracts, for kundenwert.ShiftedBetaGeometric"
+            )
+            raise DataError(message)
+        if len(spanned) > POINTS // 4:
+            weight = np.exp(values)
+            return grid, weight / weight.sum()
+        low, high = float(grid[max(spanned[0] - 1, 0)]), float(grid[spanned[-1] + 1])

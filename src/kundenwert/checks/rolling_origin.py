@@ -1,0 +1,182 @@
+"""rolling_origin: fit up to a date, predict what follows, and move on; the honest way to choose between models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, final
+
+import pandas as pd
+
+from kundenwert.checks.origins import Reading, splits_of
+from kundenwert.checks.scores import Scores, scores_of
+from kundenwert.errors import KundenwertError, SpecificationError
+from kundenwert.fitting import fit
+from kundenwert.models._base import PurchaseModel, check_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from narwhals.stable.v2.typing import IntoDataFrame
+
+    from kundenwert.duration import Duration, Resolution, TimeUnit
+    from kundenwert.inference import Method
+
+__all__ = ["RollingOrigin", "rolling_origin"]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RollingOrigin:
+    """How well models predicted from several origins.
+
+    Parameters
+    ----------
+    table
+        One row an origin and model (the index): ``customers`` acquired by then; ``actual`` and ``predicted`` purchases
+        in the horizon; ``log_score``, the mean log probability of exactly the purchases that came, and
+        ``return_log_score``, that of buying at all or not (higher is better); ``mae`` and ``rmse`` of expected
+        purchases per customer; ``elpd_loo``, the leave-one-out score per customer of what was known at the origin.
+    summary
+        One row a model, best first, over all origins and customers: ``log_score``; its ``difference`` to the best
+        model and the ``difference_se``, the standard error of that, paired by customer; at how many origins the
+        model was ``best``; and the other scores.
+    """
+
+    table: pd.DataFrame
+    summary: pd.DataFrame
+
+    def __repr__(self) -> str:
+        origins = self.table.index.get_level_values("origin").nunique()
+        return f"RollingOrigin over {origins} origin{'s' * (origins > 1)}\n{self.summary.to_string()}"
+
+
+def rolling_origin(
+    log: IntoDataFrame,
+    models: Mapping[str, PurchaseModel[Any]],
+    *,
+    customer: str,
+    time: str,
+    origins: Sequence[str | date],
+    horizon: Duration,
+    amount: str | None = None,
+    until: str | date | None = None,
+    unit: TimeUnit = "week",
+    resolution: Resolution = "day",
+    parse_dates: bool = False,
+    on_bad_rows: Literal["raise", "drop"] = "raise",
+    method: Method | None = None,
+    seed: int | None = None,
+) -> RollingOrigin:
+    """Fit every model to the log up to each origin, and score its predictions of the horizon that follows.
+
+    Every origin is a new fit, to the customers acquired by then. The horizon starts one step after the origin;
+    purchases of customers who come later do not count.
+
+    Parameters
+    ----------
+    log
+        pandas, Polars or PyArrow table with one row per purchase.
+    models : mapping of names to purchase models
+        One or more, with their priors, for example ``{"MBG/NBD": MBGNBD()}``.
+    customer, time
+        Columns of customer ids and of dates or datetimes, as :func:`kundenwert.summarize` takes them.
+    origins
+        Last steps of the calibrations, oldest first: ISO strings, dates or datetimes.
+    horizon : Duration
+        How far to predict; a whole number of steps.
+    amount
+        Column of amounts: with it, refunds (negative amounts) are no purchases.
+    until
+        Last step that the log observed completely; by default the last that occurs in it.
+    unit, resolution, parse_dates, on_bad_rows
+        As :func:`kundenwert.summarize` takes them.
+    method, seed
+        As :func:`kundenwert.fit` takes them.
+
+    Returns
+    -------
+    RollingOrigin
+        With the attributes ``table`` and ``summary``. With :class:`kundenwert.MAP` there is no ``elpd_loo``: leaving
+        a customer out takes a posterior.
+
+    Raises
+    ------
+    SpecificationError
+        If models or origins cannot be used: no purchase model in time, origins out of order, before the first
+        purchase, or so late that the horizon ends after the log.
+    DataError
+        If the log cannot be read.
+
+    Warns
+    -----
+    ComparisonWarning
+        If a model gives what a customer did a probability of zero to machine precision (it counts as 10^-308), if
+        leave-one-out fails for a customer, or if a posterior's own diagnostics report a problem.
+
+    Notes
+    -----
+    Tashman (2000), Out-of-sample tests of forecasting accuracy: an analysis and review, International Journal of
+    Forecasting 16(4), 437-450; Gneiting & Raftery (2007), Strictly Proper Scoring Rules, Prediction, and Estimation,
+    Journal of the American Statistical Association 102(477), 359-378.
+    """
+    _check_models(models)
+    reading = Reading(
+        customer=customer,
+        time=time,
+        amount=amount,
+        unit=unit,
+        resolution=resolution,
+        parse_dates=parse_dates,
+        on_bad_rows=on_bad_rows,
+    )
+    scores: dict[tuple[str, str], Scores] = {}
+    for split in splits_of(log, reading, origins, horizon, until):
+        for name, model in models.items():
+            try:
+                posterior = fit(model, split.histories, method=method, seed=seed)
+            except KundenwertError as error:
+                error.add_note(f"This happened while fitting {name!r} to the log until {split.origin}.")
+                raise
+            scores[split.origin, name] = scores_of(name, posterior, split, horizon)
+    table = pd.DataFrame(
+        [score.totals | score.means for score in scores.values()],
+        index=pd.MultiIndex.from_tuples(list(scores), names=["origin", "model"]),
+    )
+    return RollingOrigin(table=table, summary=_summary(scores, table["log_score"]))
+
+
+def _summary(scores: Mapping[tuple[str, str], Scores], log_score: pd.Series[float]) -> pd.DataFrame:
+    """All origins together, best model first."""
+    models = dict.fromkeys(model for _, model in scores)
+    pooled = {name: Scores.pooled([part for (_, model), part in scores.items() if model == name]) for name in models}
+    means = {name: pooled[name].means for name in models}
+    leader = max(models, key=lambda name: means[name]["log_score"])
+    winners = [model for _, model in log_score.groupby("origin").idxmax()]
+    rows = {
+        name: {
+            "log_score": means[name]["log_score"],
+            "difference": means[name]["log_score"] - means[leader]["log_score"],
+            "difference_se": pooled[name].error_of_difference(pooled[leader]),
+            "best": winners.count(name),
+        }
+        | means[name]
+        for name in models
+    }
+    summary = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+    return summary.sort_values("log_score", ascending=False, kind="stable")
+
+
+def _check_models(models: Mapping[str, PurchaseModel[Any]]) -> None:
+    if not isinstance(models, Mapping) or not models:
+        message = f"rolling_origin takes models by name, for example {{'MBG/NBD': kundenwert.MBGNBD()}}; got {models!r}"
+        raise SpecificationError(message)
+    for name, model in models.items():
+        check_model(model)
+        if not isinstance(model, PurchaseModel) or model.clock != "time":
+            message = (
+                f"rolling_origin predicts purchases in time, which {name!r} ({type(model).__name__}) does not; "
+                "it takes models such as kundenwert.MBGNBD()"
+            )
+            raise SpecificationError(message)

@@ -1,0 +1,231 @@
+"""What the models of contracts share: churn probabilities that are beta-distributed within each cohort, and pooling.
+
+The churn probability of a contract is Beta(gamma, delta), with a gamma and a delta for each cohort. With several
+cohorts, logit mean churn and log concentration are normal across them (_pooling.py).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, override
+
+import numpy as np
+
+from kundenwert.errors import SpecificationError
+from kundenwert.models._base import ContractModel, FixedParameters, Model, Quantity, check_positive, in_cohorts
+from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.models._pooling import NOWHERE, Place, anchors_of
+from kundenwert.priors import HalfNormal, LogitNormal, LogNormal, Prior
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kundenwert.duration import Unit
+    from kundenwert.histories import Cells, CohortLabel, HistoryColumn
+    from kundenwert.models._functions import Array
+    from kundenwert.models._pooling import Anchor
+
+__all__ = ["BetaChurnModel", "ContractParameters"]
+
+TYPICAL: Final = (-1.0, math.log(3))  # logit mean churn and log concentration
+WIDTH: Final = 1.5  # of a rough prior for the two, for finding the anchors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractParameters[M: Model[Any]](FixedParameters[M]):
+    """Given values of gamma and delta, of one cohort."""
+
+    gamma: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        check_positive(self, self.model().parameter_names)
+
+    @property
+    @override
+    def measure(self) -> Unit:
+        return "renewal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BetaChurnModel(ContractModel[tuple["Array", ...]]):
+    """Beta-distributed churn probabilities in each of one or more cohorts.
+
+    Parameters are those of each cohort (all gamma, then all delta), those that cohorts share, and with several cohorts
+    those of their population.
+    """
+
+    mean_churn: Prior = LogitNormal(-1, 1.2)
+    concentration: Prior = LogNormal(math.log(3), 1)
+    mean_churn_spread: Prior = HalfNormal(1.0)
+    concentration_spread: Prior = HalfNormal(0.5)
+    cohorts: tuple[CohortLabel, ...] = ()
+    anchors: tuple[tuple[Anchor, Anchor], ...] = ()
+
+    needs: ClassVar[tuple[HistoryColumn, ...]] = ("cohort", "tenure", "ended")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cohorts", tuple(self.cohorts))  # a file holds lists
+        object.__setattr__(self, "anchors", tuple(tuple(map(tuple, pair)) for pair in self.anchors))
+        if len(set(self.cohorts)) < len(self.cohorts):
+            message = f"cohorts must have different labels, got {', '.join(map(repr, self.cohorts))}"
+            raise SpecificationError(message)
+        if len(self.anchors) not in {0, len(self.cohorts)}:
+            message = f"there are {len(self.anchors)} anchors for {len(self.cohorts)} cohorts; leave them to fit"
+            raise SpecificationError(message)
+        _ = self.quantities
+
+    @property
+    @abstractmethod
+    def shared(self) -> tuple[Quantity, ...]:
+        """Quantities that all cohorts share and that are parameters themselves."""
+
+    @property
+    def count(self) -> int:
+        """Number of cohorts with parameters of their own."""
+        return max(1, len(self.cohorts))
+
+    @property
+    def population(self) -> tuple[Quantity, ...]:
+        """Quantities of the population of cohorts, or of the only cohort."""
+        typical = (
+            Quantity("mean_churn", self.mean_churn, 0.3, "probability"),
+            Quantity("concentration", self.concentration, 3.0),
+        )
+        if self.count == 1:
+            return typical
+        return (
+            *typical,
+            Quantity("mean_churn_spread", self.mean_churn_spread, 0.5),
+            Quantity("concentration_spread", self.concentration_spread, 0.3),
+        )
+
+    @property
+    @override
+    def parameter_names(self) -> tuple[str, ...]:
+        shared = [quantity.name for quantity in self.shared]
+        if self.count == 1:
+            return ("gamma", "delta", *shared)
+        return (*self._each("gamma"), *self._each("delta"), *shared, *(q.name for q in self.population))
+
+    @property
+    @override
+    def quantities(self) -> tuple[Quantity, ...]:
+        from kundenwert.priors import Normal
+
+        if self.count == 1:
+            return (*self.population, *self.shared)
+        offsets = (*self._each("z_mean_churn"), *self._each("z_concentration"))
+        return (*self.population, *self.shared, *(Quantity(name, Normal(0, 1), 0.0, "real") for name in offsets))
+
+    @override
+    def named(self, values: Sequence[Array]) -> tuple[Array, ...]:
+        return tuple(values)
+
+    @override
+    def parameters_of(self, quantities: Sequence[Array], unit: Unit) -> tuple[Array, ...]:
+        if self.count == 1:
+            mean_churn, concentration, *own = quantities
+            return (mean_churn * concentration, (1 - mean_churn) * concentration, *own)
+        population, shared = quantities[:4], quantities[4 : 4 + len(self.shared)]
+        logits, logs = ([place.at(z) for place, z in places] for places in self._places(quantities))
+        gamma = [np.exp(k) / (1 + np.exp(-x)) for x, k in zip(logits, logs, strict=True)]
+        delta = [np.exp(k) / (1 + np.exp(x)) for x, k in zip(logits, logs, strict=True)]
+        return (*gamma, *delta, *shared, *population)
+
+    @override
+    def quantities_of(self, theta: tuple[Array, ...], unit: Unit) -> tuple[Array, ...]:
+        if self.count == 1:
+            gamma, delta, *own = theta
+            return (gamma / (gamma + delta), gamma + delta, *own)
+        gammas, deltas, shared, population = self.parts(theta)
+        known = (*population, *shared, *[np.zeros(())] * 2 * self.count)
+        logits = [np.log(gamma / delta) for gamma, delta in zip(gammas, deltas, strict=True)]
+        logs = [np.log(gamma + delta) for gamma, delta in zip(gammas, deltas, strict=True)]
+        offsets = [
+            place.coordinate(x)
+            for places, values in zip(self._places(known), (logits, logs), strict=True)
+            for (place, _), x in zip(places, values, strict=True)
+        ]
+        return (*population, *shared, *offsets)
+
+    @override
+    def in_words(self, theta: tuple[Array, ...], unit: Unit) -> dict[str, Array]:
+        """Mean churn and concentration of each cohort instead of the coordinates they are sampled on."""
+        gammas, deltas, _, _ = self.parts(theta)
+        if self.count == 1:
+            return {"mean_churn": gammas[0] / (gammas[0] + deltas[0]), "concentration": gammas[0] + deltas[0]}
+        pairs = list(zip(gammas, deltas, strict=True))
+        churn = zip(self._each("mean_churn"), [gamma / (gamma + delta) for gamma, delta in pairs], strict=True)
+        concentration = zip(self._each("concentration"), [gamma + delta for gamma, delta in pairs], strict=True)
+        return {**dict(churn), **dict(concentration)}
+
+    @override
+    def log_pooling(self, quantities: Sequence[Array]) -> Array | float:
+        if self.count == 1:
+            return 0.0
+        pooling: Array = sum(place.log_pooling(z) for places in self._places(quantities) for place, z in places)
+        return pooling
+
+    @override
+    def prepared(self, cells: Cells) -> Self:
+        model = self if self.cohorts else replace(self, cohorts=cells.cohorts)
+        if model.count == 1 or model.anchors:
+            return model
+        known = in_cohorts(cells, model.cohorts)
+        return replace(model, anchors=tuple(model.anchors_of(known, cohort) for cohort in range(model.count)))
+
+    @override
+    def with_cohorts(self, labels: Sequence[CohortLabel]) -> Self:
+        if self.count == 1:
+            return super(BetaChurnModel, self).with_cohorts(labels)
+        anchors = self.anchors or ((NOWHERE, NOWHERE),) * self.count
+        nowhere = ((NOWHERE, NOWHERE),) * len(labels)
+        return replace(self, cohorts=(*self.cohorts, *labels), anchors=(*anchors, *nowhere))
+
+    @override
+    def theta_with_cohort(self, theta: tuple[Array, ...], normals: tuple[Array, Array]) -> tuple[Array, ...]:
+        gammas, deltas, shared, population = self.parts(theta)
+        mean_churn, concentration, churn_spread, concentration_spread = population
+        x = np.log(mean_churn / (1 - mean_churn)) + churn_spread * normals[0]
+        k = np.exp(np.log(concentration) + concentration_spread * normals[1])
+        return (*gammas, k / (1 + np.exp(-x)), *deltas, k / (1 + np.exp(x)), *shared, *population)
+
+    def parts(
+        self, theta: Sequence[Array]
+    ) -> tuple[Sequence[Array], Sequence[Array], Sequence[Array], Sequence[Array]]:
+        """All gamma, all delta, what cohorts share, and the population's parameters."""
+        count, end = self.count, 2 * self.count + len(self.shared)
+        return theta[:count], theta[count : 2 * count], theta[2 * count : end], theta[end:]
+
+    def _each(self, name: str) -> tuple[str, ...]:
+        # a slash would make a group of a file out of the name
+        return tuple(f"{name}[{str(label).replace('/', '∕')}]" for label in self.cohorts)
+
+    def _places(self, quantities: Sequence[Array]) -> Iterator[list[tuple[Place, Array]]]:
+        """For each of the two coordinates, every cohort's place with its offset."""
+        mean_churn, concentration, churn_spread, concentration_spread = quantities[:4]
+        offsets = quantities[4 + len(self.shared) :]
+        anchors = self.anchors or ((NOWHERE, NOWHERE),) * self.count
+        means = (np.log(mean_churn / (1 - mean_churn)), np.log(concentration))
+        for i, (mean, spread) in enumerate(zip(means, (churn_spread, concentration_spread), strict=True)):
+            own = offsets[i * self.count : (i + 1) * self.count]
+            yield [(Place(mean, spread, *anchor[i]), z) for anchor, z in zip(anchors, own, strict=True)]
+
+    def anchors_of(self, cells: Cells, cohort: int) -> tuple[Anchor, Anchor]:
+        """Where the likelihood of one cohort alone is, on the logit of mean churn and the log of concentration."""
+        alone = replace(self, cohorts=(), anchors=())
+        rows = cells["cohort"] == cohort
+        columns = {name: column[rows] for name, column in cells.columns.items()}
+        history = history_of({**columns, "cohort": np.zeros(np.count_nonzero(rows))})
+        guesses = [np.asarray(quantity.guess) for quantity in self.shared]
+
+        def log_likelihood(points: Array) -> Array:
+            x, k = points
+            quantities = (1 / (1 + np.exp(-x)), np.exp(k), *(np.broadcast_to(guess, x.shape) for guess in guesses))
+            theta = alone.parameters_of(quantities, "renewal")
+            return np.asarray(cells.counts[rows] @ alone.log_likelihood(theta, history, NUMPY))
+
+        return anchors_of(log_likelihood, np.array(TYPICAL), WIDTH)

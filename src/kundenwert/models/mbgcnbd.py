@@ -1,0 +1,51 @@
+"""MBG/CNBD-k: Reutterer, Platzer & Schröder (2021), Leveraging purchase regularity, IJRM 38(1), 194-215."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final, override
+
+from kundenwert.models._condensed import CondensedModel, CondensedParameters
+
+__all__ = ["MBGCNBD"]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MBGCNBD(CondensedModel):
+    """Customers buy more or less regularly until, after some purchase, the *first one included*, they leave for good.
+
+    Gaps between purchases are sums of `k` random stages: with k = 1 they are as random as can be, which is
+    :class:`MBGNBD`; the larger k, the more regular. :func:`kundenwert.regularity` says how regular your customers are.
+    With regular buying a long silence means that a customer has left: do not use it to choose whom to win back before
+    you have read when it is dangerous, in the documentation.
+
+    Parameters
+    ----------
+    k : int
+        Stages of a gap. The standard deviation of a customer's gaps is 1/sqrt(k) of their mean.
+    mean_rate : Prior
+        Mean purchase rate while active, r/(k alpha), per *year*.
+    shape : Prior
+        Shape r of the rates across customers; small means that few customers make most purchases.
+    mean_dropout : Prior
+        Mean probability of leaving after a purchase, a/(a+b).
+    concentration : Prior
+        a + b; large means that all customers have about the same dropout probability.
+
+    Notes
+    -----
+    Source: Reutterer, Platzer & Schröder (2021), International Journal of Research in Marketing 38(1), 194-215.
+    Expectations are exact, unlike those of BTYDplus.
+    """
+
+    first: ClassVar[int] = 1
+
+    @final
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Parameters(CondensedParameters["MBGCNBD"]):
+        """Given values of k, r, alpha, a and b; alpha in `unit`."""
+
+        @override
+        def model(self) -> MBGCNBD:
+            return MBGCNBD(k=self.k)

@@ -1,0 +1,99 @@
+"""How regularly customers buy: against simulated gaps, and against brute force."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import kundenwert as kw
+from kundenwert.errors import DataError, MissingInformationError, SpecificationError
+from tests import cdnow
+from tests.customers import histories_of
+
+
+def histories_from(gaps, *, resolution: Any = "day"):
+    """Histories of customers with these gaps, in steps."""
+    step = pd.Timedelta(hours=1) if resolution == "hour" else pd.Timedelta(days=1)
+    rows = [
+        (customer, pd.Timestamp("2020-01-01") + int(passed) * step)
+        for customer, of_one in enumerate(gaps)
+        for passed in np.cumsum([0, *of_one])
+    ]
+    log = pd.DataFrame(rows, columns=["customer", "time"])
+    return kw.summarize(log, customer="customer", time="time", unit="day", resolution=resolution)
+
+
+def simulated(k, customers=400, seed=1):
+    """Gaps of 2 to 12 purchases, in hours, with rates of their own; the mean gap is 60 days."""
+    rng = np.random.default_rng(seed)
+    means = 1440 * rng.gamma(2, 0.5, customers) + 240
+    return [np.ceil(rng.gamma(k, mean / k, rng.integers(1, 12))) for mean in means]
+
+
+@pytest.mark.parametrize("k", [0.6, 1.0, 2.0, 3.0])
+def test_regularity_of_simulated_customers(k):
+    found = kw.regularity(histories_from(simulated(k), resolution="hour"), interval=0.999)
+    assert found.lower < k < found.upper
+    assert 0.8 * k < found.lower
+    assert found.upper < 1.25 * k
+
+
+def test_against_the_density_of_shares():
+    """Dirichlet densities from SciPy, times the prior, on a plain grid."""
+    gaps = [[3, 5, 1], [10, 12], [4], [], [2, 2, 2, 9, 30]]
+    found = kw.regularity(histories_from(gaps))
+    log_k = np.linspace(-3, 5, 2001)
+    density = stats.norm.logpdf(log_k)
+    for of_one in gaps:
+        if len(of_one) > 1:
+            shares = np.array(of_one) / np.sum(of_one)
+            density += [stats.dirichlet(np.full(len(shares), k)).logpdf(shares) for k in np.exp(log_k)]
+    weight = np.exp(density - density.max())
+    weight /= weight.sum()
+    k = np.exp(log_k)
+    assert found.customers == 3
+    assert found.mean == pytest.approx(weight @ k, rel=1e-6)
+    below, above = (k[np.searchsorted(np.cumsum(weight), tail)] for tail in (0.05, 0.95))
+    assert (found.lower, found.upper) == pytest.approx((below, above), rel=4e-3)  # the step of this grid
+
+
+def test_leaving_and_rates_do_not_matter():
+    """Customers of MBG/CNBD-3 who left early or were cut off tell the same k."""
+    theta = kw.MBGCNBD.Parameters(k=3, r=0.7, alpha=200.0, a=1.0, b=6.0, unit="hour")
+    model = theta.model()
+    values = model.named([np.array(getattr(theta, name)) for name in model.parameter_names])
+    bought = model.simulate(values, np.full(3000, 10_000.0), np.random.default_rng(3))
+    steps = np.ceil(bought.time)
+    gaps = [np.diff(steps[bought.customer == i], prepend=0) for i in range(3000)]
+    gaps = [of_one[of_one > 0] for of_one in gaps]
+    found = kw.regularity(histories_from(gaps, resolution="hour"), interval=0.999)
+    assert found.lower < 3 < found.upper
+
+
+def test_cdnow_buys_at_random():
+    found = kw.regularity(cdnow.histories())
+    assert (round(found.mean, 2), round(found.lower, 2), round(found.upper, 2)) == (1.04, 0.99, 1.10)
+    assert found.customers == (cdnow.histories().frequency >= 2).sum()
+
+
+def test_the_unit_does_not_matter_and_more_customers_tell_more():
+    assert kw.regularity(cdnow.histories()) == kw.regularity(cdnow.histories().in_unit("day"))
+    wide, narrow = (kw.regularity(histories_from(simulated(2.0, n), resolution="hour")) for n in (20, 500))
+    assert wide.upper - wide.lower > 2 * (narrow.upper - narrow.lower)
+    inner = kw.regularity(cdnow.histories(), interval=0.5)
+    assert inner.upper - inner.lower < kw.regularity(cdnow.histories()).upper - kw.regularity(cdnow.histories()).lower
+
+
+def test_what_cannot_tell_is_refused():
+    with pytest.raises(MissingInformationError, match=r"single purchases.*kundenwert\.summarize"):
+        kw.regularity(histories_of([3, 4], 20, 38))
+    with pytest.raises(DataError, match="expected CustomerHistories, got DataFrame"):
+        kw.regularity(cdnow.histories().to_pandas())
+    with pytest.raises(DataError, match="nobody has two gaps"):
+        kw.regularity(histories_from([[3], [], [9]]))
+    with pytest.raises(DataError, match="practically equal"):
+        kw.regularity(histories_from([[30] * 12] * 50))
+    with pytest.raises(SpecificationError, match="interval is a probability"):
+        kw.regularity(cdnow.histories(), interval=90)
