@@ -40,6 +40,18 @@ def test_the_nodes_of_a_fit_are_enough(model):
         np.testing.assert_allclose(both, np.repeat(one, 2), atol=1e-6)
 
 
+def test_draws_with_and_without_a_rising_hazard_may_be_mixed():
+    draws = [np.array(v) for v in ([0.5, 0.6, 0.7], [8.0, 9.0, 7.0], [0.01, 0.02, 0.03], [0.6, 0.7, 0.8], [0.5, 3, 20])]
+    model, h = (
+        kw.GGompNBD(),
+        history_of({"x": np.array([0.0, 2, 5]), "t_x": np.array([0.0, 20, 30]), "T": np.full(3, 39.0)}),
+    )
+    together = model.log_likelihood(model.named(draws), h, NUMPY)
+    for i in range(3):
+        twice = model.named([np.repeat(v[i], 2) for v in draws])  # not one, which would get more nodes
+        np.testing.assert_array_equal(model.log_likelihood(twice, h, NUMPY)[:, 0], together[:, i])
+
+
 # everywhere
 
 

@@ -4,14 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
-from scipy.special import logit
+from scipy.special import betaln, gammaln, logit
 
 import kundenwert as kw
 from kundenwert.errors import SpecificationError
 from kundenwert.inference.target import Target
 from kundenwert.models._pooling import NOWHERE, Place, anchors_of
+from kundenwert.models.beta_discrete_weibull import WeibullContract
 from tests.contracts import MODELS, contracts, fixed, histories, posterior
 from tests.customers import log_likelihood
 
@@ -105,12 +107,13 @@ class TestPooling:
         def log_likelihood(points):
             return np.sum(stats.norm.logpdf(points, centre[:, None], sd[:, None]), axis=0)
 
-        anchors = anchors_of(log_likelihood, np.array([-1.0, 1.0]), 1.5)
+        anchors, _ = anchors_of(log_likelihood, np.array([-1.0, 1.0]), 1.5)
         np.testing.assert_allclose([found for found, _ in anchors], centre, atol=0.02 * sd.min(), rtol=0.01)
         np.testing.assert_allclose([precision for _, precision in anchors], sd**-2, rtol=0.05)
 
     def test_without_data_there_is_no_anchor(self):
-        assert anchors_of(lambda points: np.zeros(points.shape[1]), np.zeros(2), 1.5) == (NOWHERE, NOWHERE)
+        anchors, _ = anchors_of(lambda points: np.zeros(points.shape[1]), np.zeros(2), 1.5)
+        assert anchors == (NOWHERE, NOWHERE)
 
     @pytest.mark.parametrize("name", MODELS)
     def test_quantities_and_parameters_are_inverse(self, name):
@@ -214,3 +217,46 @@ def test_priors_fit_their_quantities():
         kw.BetaDiscreteWeibull(cohorts=("a", "b"), concentration_spread=kw.Beta(1, 1))
     model = replace(kw.BetaDiscreteWeibull(), c=kw.LogNormal(0, 0.1))
     assert kw.fit(model, histories(("regular",)), seed=1).parameters()["mean"]["c"] < 1.3
+
+
+def survivors(cohorts, c, customers, points=8):
+    """Table of survivors at each renewal, as beta-discrete-Weibull expects them."""
+    t = np.arange(points) ** c
+    shares = {name: np.exp(betaln(gamma, delta + t) - betaln(gamma, delta)) for name, (gamma, delta) in cohorts.items()}
+    rows = [(name, i, round(customers * s)) for name, share in shares.items() for i, s in enumerate(share)]
+    return pd.DataFrame(rows, columns=["cohort", "renewal", "survivors"])
+
+
+class TestAnchorsDoNotCutThePosteriorOff:
+    @pytest.mark.parametrize("c", [0.5, 1.8])
+    def test_large_cohorts_that_wear_out_or_settle(self, c):
+        table = survivors({"a": (0.6, 1.5), "b": (1.2, 2.0)}, c, 20_000)
+        posterior = kw.fit(kw.BetaDiscreteWeibull(), kw.ContractHistories.from_cohorts(table, cohort="cohort"), seed=1)
+        assert posterior.diagnostics.method == "importance sampling"
+        found = posterior.parameters()
+        # by integrating over mean and spread with each cohort's log concentration known: .429 (.162, .873)
+        spread = found.loc["concentration_spread", ["mean", "lower", "upper"]]
+        np.testing.assert_allclose(spread, [0.43, 0.16, 0.87], atol=0.03)
+        assert found.loc["c", "mean"] == pytest.approx(c, rel=0.02)
+
+    def test_a_cohort_that_hardly_anybody_keeps(self):
+        lives = {"a": [1000, 700, 550, 450], "b": [100_000, 50, 40, 33]}
+        rows = [(name, i, n) for name, life in lives.items() for i, n in enumerate(life)]
+        table = pd.DataFrame(rows, columns=["cohort", "renewal", "survivors"])
+        posterior = kw.fit(kw.ShiftedBetaGeometric(), kw.ContractHistories.from_cohorts(table, cohort="cohort"), seed=1)
+        curve = posterior.survival_curve(up_to=kw.renewals(1))
+        assert curve.loc[("b", 1), "mean"] == pytest.approx(50 / 100_000, rel=0.1)
+
+
+def test_powers_beyond_floating_point_numbers_are_taken_by_their_logarithm():
+    one = np.ones(1)
+    both = WeibullContract(np.array([5.5, 1.0]), np.ones(2), np.array([0.2, 5.0]), np.zeros(2))
+    single = [WeibullContract(g * one, one, c * one, 0 * one).renewals(0.0, np.inf)[0] for g, c in ((5.5, 0.2), (1, 5))]
+    np.testing.assert_allclose(both.renewals(0.0, np.inf), single, rtol=1e-12)
+    # S(t) = Gamma(gamma + delta)/Gamma(delta) t^(-c gamma) for huge t^c, here with gamma = .05, delta = 2
+    ahead, c = 1e9, 40.0
+    truth = gammaln(2.05) - gammaln(2.0) - 0.05 * c * np.log(ahead)
+    contract = WeibullContract(0.05 * one, 2 * one, c * one, 0 * one)
+    assert np.log(contract.survival(ahead))[0] == pytest.approx(truth, rel=1e-12)
+    later = WeibullContract(0.05 * one, 2 * one, c * one, 1e9 * one)
+    assert np.log(later.survival(1.0))[0] == pytest.approx(-0.05 * c * np.log1p(1e-9), rel=1e-12)

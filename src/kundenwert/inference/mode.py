@@ -12,7 +12,6 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from kundenwert.errors import InferenceError
-from kundenwert.inference.target import FARTHEST
 
 if TYPE_CHECKING:
     from kundenwert.inference.target import Target
@@ -102,7 +101,7 @@ def _polished(target: Target[Any], location: Array) -> Mode | None:
         value, gradient, precision = _expansion(target, location)
         if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(precision).all()):
             return None
-        if not np.linalg.eigvalsh(precision)[0] > 0 or np.abs(location - target.typical).max() > FARTHEST:
+        if not np.linalg.eigvalsh(precision)[0] > 0 or not target.near(location[:, None])[0]:
             return None
         step = np.linalg.solve(precision, gradient)
         if np.abs(step).max() < SMALLEST_STEP:

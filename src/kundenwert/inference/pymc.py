@@ -77,8 +77,14 @@ class _PyTensor:
 
         return pt.where(condition, true, false)
 
-    def any(self, condition: Any, /) -> bool:  # noqa: ARG002 - a graph has no values yet
-        return True
+    def apart(
+        self,
+        condition: Any,  # noqa: ARG002 - a graph has no values yet
+        formula: Callable[[Sequence[Any], bool], Any],
+        values: Sequence[Any],
+        /,
+    ) -> Any:
+        return formula(values, True)
 
     def choose(self, values: Sequence[Any], index: NDArray[np.int64], /) -> Any:
         import pytensor.tensor as pt

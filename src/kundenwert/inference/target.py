@@ -10,11 +10,13 @@ from kundenwert.models._functions import NUMPY, history_of
 from kundenwert.parallel import in_parallel, threads
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from kundenwert.histories import Cells
     from kundenwert.models._base import Model
     from kundenwert.models._functions import Array
 
-__all__ = ["FARTHEST", "Target"]
+__all__ = ["Target"]
 
 CELLS_IN_BLOCK: Final = 1024
 POINTS_IN_BLOCK: Final = 64
@@ -33,6 +35,7 @@ class Target[P: tuple["Array", ...]]:
         self.quantities = model.quantities
         self.dimension = len(self.quantities)
         self.typical = np.array([q.coordinate(np.asarray(q.guess)) for q in self.quantities])
+        self._reach = np.array([np.inf if q.support == "real" else FARTHEST for q in self.quantities])
         used = np.flatnonzero(model.informative(cells))
         if most_cells is not None:
             used = used[:: max(1, -(-len(used) // most_cells))]  # cells are sorted, so this is a stratified sample
@@ -49,6 +52,10 @@ class Target[P: tuple["Array", ...]]:
     def sampled(self, most_cells: int) -> Target[P]:
         """The target of a sample of the cells, to search on; itself if it has no more cells than that."""
         return self if self.cells <= most_cells else Target(self.model, self._source, most_cells=most_cells)
+
+    def near(self, coordinates: Array) -> NDArray[np.bool_]:
+        """Whether coordinates (dimension, points) are within the reach of the likelihood's digits, shape (points,)."""
+        return np.asarray((np.abs(coordinates - self.typical[:, None]) <= self._reach[:, None]).all(axis=0))
 
     def parameters(self, coordinates: Array) -> P:
         """Published parameters at coordinates of shape (dimension, points)."""
@@ -79,8 +86,7 @@ class Target[P: tuple["Array", ...]]:
             theta = self.parameters(coordinates)
             for history, counts in self._blocks:
                 total += counts @ self.model.log_likelihood(theta, history, NUMPY)
-        near = np.abs(coordinates - self.typical[:, None]).max(axis=0) <= FARTHEST
-        return np.where(near & np.isfinite(total), total, -np.inf)
+        return np.where(self.near(coordinates) & np.isfinite(total), total, -np.inf)
 
 
 def _split(coordinates: Array, size: int) -> list[Array]:

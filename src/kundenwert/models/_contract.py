@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, override
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from kundenwert.errors import SpecificationError
 from kundenwert.models._base import ContractModel, FixedParameters, Model, Quantity, check_positive, in_cohorts
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BetaChurnModel", "ContractParameters"]
 
+SHARED_REACH: Final = 3.0  # how far from its typical value what cohorts share is looked for, on the logarithm
 TYPICAL: Final = (-1.0, math.log(3))  # logit mean churn and log concentration
 WIDTH: Final = 1.5  # of a rough prior for the two, for finding the anchors
 
@@ -175,7 +177,7 @@ class BetaChurnModel(ContractModel[tuple["Array", ...]]):
         if model.count == 1 or model.anchors:
             return model
         known = in_cohorts(cells, model.cohorts)
-        return replace(model, anchors=tuple(model.anchors_of(known, cohort) for cohort in range(model.count)))
+        return replace(model, anchors=model.anchored(known))
 
     @override
     def with_cohorts(self, labels: Sequence[CohortLabel]) -> Self:
@@ -214,18 +216,37 @@ class BetaChurnModel(ContractModel[tuple["Array", ...]]):
             own = offsets[i * self.count : (i + 1) * self.count]
             yield [(Place(mean, spread, *anchor[i]), z) for anchor, z in zip(anchors, own, strict=True)]
 
-    def anchors_of(self, cells: Cells, cohort: int) -> tuple[Anchor, Anchor]:
+    def anchored(self, cells: Cells) -> tuple[tuple[Anchor, Anchor], ...]:
+        """Where each cohort's likelihood is, at the likeliest value of what the cohorts share."""
+
+        def at(coordinates: Sequence[Array]) -> list[tuple[tuple[Anchor, Anchor], float]]:
+            values = [quantity.value(c) for quantity, c in zip(self.shared, coordinates, strict=True)]
+            return [self._anchors_of(cells, cohort, values) for cohort in range(self.count)]
+
+        shared = [quantity.coordinate(np.asarray(quantity.guess)) for quantity in self.shared]
+        for i, guess in enumerate(shared):
+
+            def loss(coordinate: float, i: int = i) -> float:
+                return -sum(peak for _, peak in at([*shared[:i], np.asarray(coordinate), *shared[i + 1 :]]))
+
+            bounds = (float(guess) - SHARED_REACH, float(guess) + SHARED_REACH)
+            found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4})
+            shared[i] = np.asarray(found.x)
+        return tuple(anchors for anchors, _ in at(shared))
+
+    def _anchors_of(self, cells: Cells, cohort: int, shared: Sequence[Array]) -> tuple[tuple[Anchor, Anchor], float]:
         """Where the likelihood of one cohort alone is, on the logit of mean churn and the log of concentration."""
         alone = replace(self, cohorts=(), anchors=())
         rows = cells["cohort"] == cohort
         columns = {name: column[rows] for name, column in cells.columns.items()}
         history = history_of({**columns, "cohort": np.zeros(np.count_nonzero(rows))})
-        guesses = [np.asarray(quantity.guess) for quantity in self.shared]
 
         def log_likelihood(points: Array) -> Array:
             x, k = points
-            quantities = (1 / (1 + np.exp(-x)), np.exp(k), *(np.broadcast_to(guess, x.shape) for guess in guesses))
+            quantities = (1 / (1 + np.exp(-x)), np.exp(k), *(np.broadcast_to(value, x.shape) for value in shared))
             theta = alone.parameters_of(quantities, "renewal")
-            return np.asarray(cells.counts[rows] @ alone.log_likelihood(theta, history, NUMPY))
+            with np.errstate(all="ignore"):  # far points may overflow; they get density zero
+                total = cells.counts[rows] @ alone.log_likelihood(theta, history, NUMPY)
+            return np.where(np.isfinite(total), total, -1e300)
 
         return anchors_of(log_likelihood, np.array(TYPICAL), WIDTH)

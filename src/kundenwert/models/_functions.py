@@ -51,8 +51,17 @@ class Functions(Protocol):
     def where(self, condition: NDArray[np.bool_], true: Array | float, false: Array | float, /) -> Array:
         """Elementwise choice."""
 
-    def any(self, condition: NDArray[np.bool_], /) -> bool:
-        """Whether any is true, so that work can be left out; PyTensor cannot know, and says yes."""
+    def apart(
+        self,
+        condition: NDArray[np.bool_],
+        formula: Callable[[Sequence[Array], bool], Array],
+        values: Sequence[Array],
+        /,
+    ) -> Array:
+        """`formula(values, holds)`, for draws that meet a condition apart from those that do not.
+
+        So the formula can leave out work where the condition does not hold. PyTensor cannot: there, it may always hold.
+        """
 
     def choose(self, values: Sequence[Array], index: NDArray[np.int64], /) -> Array:
         """The value, one for each draw, at each index: shape (cells, draws) for an index of shape (cells, 1)."""
@@ -106,8 +115,19 @@ class _NumPy(Functions):
         return np.where(condition, true, false)
 
     @override
-    def any(self, condition: NDArray[np.bool_], /) -> bool:
-        return bool(condition.any())
+    def apart(
+        self,
+        condition: NDArray[np.bool_],
+        formula: Callable[[Sequence[Array], bool], Array],
+        values: Sequence[Array],
+        /,
+    ) -> Array:
+        if condition.all() or not condition.any():
+            return formula(values, bool(condition.all()))
+        yes, no = (formula([v[held] for v in values], held is condition) for held in (condition, ~condition))
+        result = np.empty((*yes.shape[:-1], len(condition)))
+        result[..., condition], result[..., ~condition] = yes, no
+        return result
 
     @override
     def choose(self, values: Sequence[Array], index: NDArray[np.int64], /) -> Array:

@@ -34,6 +34,7 @@ __all__ = ["NOWHERE", "Place", "anchors_of"]
 NOWHERE: Final = (0.0, 0.0)  # the anchor of a cohort without data
 GRID: Final = 17  # points an axis, half a standard deviation apart
 ZOOMS: Final = 12
+SHIFTS: Final = 50
 SHRINKAGE: Final = 6.0  # at most, from zoom to zoom: a peak between two points stays inside
 LEAST_INFORMATION: Final = 0.5  # relative to the rough prior
 
@@ -70,8 +71,10 @@ class Place:
         return 0.5 * self.precision * apart - 0.5 * np.log(1 + known)
 
 
-def anchors_of(log_likelihood: Callable[[Array], Array], typical: Array, width: float) -> tuple[Anchor, Anchor]:
-    """Centre and precision of a cohort's own likelihood in two coordinates, by a grid that zooms in.
+def anchors_of(
+    log_likelihood: Callable[[Array], Array], typical: Array, width: float
+) -> tuple[tuple[Anchor, Anchor], float]:
+    """Centre and precision of a cohort's own likelihood in two coordinates, by a grid that zooms in; and its peak.
 
     Parameters
     ----------
@@ -83,16 +86,26 @@ def anchors_of(log_likelihood: Callable[[Array], Array], typical: Array, width: 
     steps = np.stack(np.meshgrid(*[np.linspace(-4, 4, GRID)] * 2)).reshape(2, -1)
     start = typical[:, None]
     centre, root = start, width * np.eye(2)
-    for _ in range(ZOOMS):
+    zooms, highest = 0, -np.inf
+    for _ in range(ZOOMS + SHIFTS):
         points = centre + root @ steps
         log_density = log_likelihood(points) - 0.5 * (((points - start) / width) ** 2).sum(axis=0)
-        weight = np.exp(log_density - log_density.max())
+        peak = int(np.argmax(log_density))
+        highest = max(highest, float(log_density[peak]))
+        if np.abs(steps[:, peak]).max() == 4:  # the peak lies outside: move there before looking closer
+            centre = points[:, [peak]]
+            continue
+        weight = np.exp(log_density - log_density[peak])
         weight /= weight.sum()
         centre = (points @ weight)[:, None]
         covariance = ((points - centre) * weight) @ (points - centre).T + root @ root.T / SHRINKAGE**2
         root = np.linalg.cholesky(covariance)
-    first, second = (_anchor(centre[i, 0], (root @ root.T)[i, i], typical[i], width) for i in range(2))
-    return first, second
+        zooms += 1
+        if zooms == ZOOMS:
+            variances = np.diag(root @ root.T)
+            first, second = (_anchor(centre[i, 0], variances[i], typical[i], width) for i in range(2))
+            return (first, second), highest
+    return (NOWHERE, NOWHERE), highest
 
 
 def _anchor(mean: float, variance: float, typical: float, width: float) -> Anchor:

@@ -25,6 +25,7 @@ __all__ = ["BetaDiscreteWeibull"]
 
 LARGEST_SHAPE: Final = 40.0  # beyond, t^c has no floating-point number for contracts that last
 DISCOUNT_CUTOFF: Final = 45.0  # exp(-45) is below the last digit
+LARGEST_LOG_POWER: Final = 300.0  # beyond, S(t) is a power of t^c to all digits, and products would overflow
 MOST_DIGITS: Final = 290.0  # of a number of renewals; beyond, a sum for life has no share worth mentioning
 LONGEST: Final = 2.0**62  # renewals; a simulated contract that lasts longer ends there
 
@@ -166,8 +167,20 @@ class WeibullContract:
         return np.where(finite, total + rest, np.inf)
 
     def _log_survival(self, ahead: float) -> Array:
-        age, step = _power(self.tenure, self.c, NUMPY), _step(self.tenure, ahead, self.c, NUMPY)
-        return np.asarray(log_beta_ratio(self.gamma, self.delta + age, step, NUMPY))
+        known = np.maximum(self.tenure, 1.0)
+        log_age, log_end = self.c * np.log(known), self.c * np.log(np.maximum(self.tenure + ahead, 1.0))
+        beyond = log_end > LARGEST_LOG_POWER
+        c = np.where(beyond, 1.0, self.c)
+        age, step = _power(self.tenure, c, NUMPY), _step(self.tenure, ahead, c, NUMPY)
+        near = np.asarray(log_beta_ratio(self.gamma, self.delta + age, step, NUMPY))
+        if not beyond.any():
+            return near
+        # powers so large that S is a power of them, to all digits
+        age = np.where(self.tenure > 0, np.exp(np.minimum(log_age, LARGEST_LOG_POWER)), 0.0)
+        step = np.exp(np.minimum(log_end, LARGEST_LOG_POWER)) - age
+        within = log_beta_ratio(self.gamma, self.delta + age, np.maximum(step, 0.0), NUMPY)
+        after = np.maximum(log_end - np.maximum(log_age, LARGEST_LOG_POWER), 0.0)
+        return np.where(beyond, within - self.gamma * after, near)
 
 
 def _power(t: Array, c: Any, f: Functions) -> Any:

@@ -120,9 +120,12 @@ class GGompNBD(IndependentLifetimeModel[_Parameters]):
         """Integral over the time v since t_x of (1 + v/a)^-n times the density of v, over its value for "alive".
 
         With a = alpha + t_x, k the beta of those who are alive at t_x, and time in units of 1/b. The integrand falls
-        while frequent buyers would have bought, and rises while the hazard grows. So there is one integral for each:
-        as long as the hazard has hardly grown, until it settles, and after that.
+        while frequent buyers would have bought, and rises while the hazard grows, which it does if beta is large. So
+        there are three integrals: as long as the hazard has hardly grown, until it settles, and after that.
         """
+        return f.apart(theta.beta > 2, lambda values, rises: self._log_odds(values, h, f, nodes, rises=rises), theta)
+
+    def _log_odds(self, theta: Sequence[Array], h: History, f: Functions, nodes: Nodes, *, rises: bool) -> Array:
         r, alpha, b, s, beta = theta
         gap = h["T"] - h["t_x"]
         silent = gap > 0
@@ -147,15 +150,12 @@ class GGompNBD(IndependentLifetimeModel[_Parameters]):
             return scale * y_end * f.total(term, *nodes)
 
         rare = h.map("x", lambda x: reach(r + x, f))
-        settled = f.minimum(f.log(f.where(k > 2, k - 1, 1.0)), length)
+        settled = f.minimum(f.log(f.where(k > 2, k - 1, 1.0)), length) if rises else np.zeros(())
         a_late, k_late = a + settled, k_later(k, settled, f)
         nobody_left = log_growth(NEGLIGIBLE / s, k_late, f)
-        mass = graded(
-            settled,
-            f.minimum(length - settled, f.minimum(a_late * rare, nobody_left)),
-            f.minimum(a_late, k_late),
-        )
-        if f.any(settled > 0):
+        end = f.minimum(length - settled, f.minimum(a_late * rare, nobody_left))
+        mass = graded(settled, end, f.minimum(a_late, k_late))
+        if rises:
             grown = f.minimum(settled / 2, 1.0)
             mass = mass + graded(0.0, f.minimum(grown, a * rare), f.minimum(a, 1.0)) + even(grown, settled - grown)
         left = f.log(s * inverse_k * mass)

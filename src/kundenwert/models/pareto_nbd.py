@@ -121,11 +121,11 @@ class ParetoNBD(IndependentLifetimeModel[_Parameters]):
         near, far = f.where(first, alpha, beta) + t_x, f.where(first, beta, alpha) + t_x
         x_near, x_far = f.where(first, 1.0, 0.0) * x, f.where(first, 0.0, 1.0) * x
         power_near, power_far = f.where(first, r, s + 1) + x_near, f.where(first, s + 1, r) + x_far
-        ratio, y_end = near / far, f.log1p(end / near)
+        ratio, y_end, slope = near / far, f.log1p(end / near), 1 - power_near
 
         def term(node: Array, weight: Array) -> Array:
             y = y_end * node
-            return weight * f.exp((1 - power_near) * y - power_far * f.log1p(ratio * f.expm1(y)))
+            return weight * f.exp(slope * y - power_far * f.log1p(ratio * f.expm1(y)))
 
         left = s / B * near * y_end * f.total(term, *nodes)
         return f.where(silent, n * f.log1p(length / a) + s * f.log1p(length / B) + f.log(left), -math.inf)
