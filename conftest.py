@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
 
+from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+settings.register_profile("no test looks at a clock", deadline=None)
+settings.load_profile("no test looks at a clock")
 
 collect_ignore = ["docs/conf.py"]  # Sphinx's own, with nothing to test
 

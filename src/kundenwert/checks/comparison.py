@@ -70,7 +70,7 @@ def compare(posteriors: Mapping[str, Posterior], histories: Histories) -> pd.Dat
     Examples
     --------
     >>> import kundenwert as kw
-    >>> truth = kw.MBGNBD.Parameters(r=0.5, alpha=6, a=0.9, b=1.6, unit="week")
+    >>> truth = kw.MBGNBD.Parameters(r=2, alpha=6, a=0.9, b=1.6, unit="week")
     >>> log = kw.datasets.simulated(truth, customers=500, seed=1)
     >>> histories = kw.summarize(log, customer="customer_id", time="date")
     >>> models = {"BG/NBD": kw.BGNBD(), "MBG/NBD": kw.MBGNBD()}
