@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kundenwert.errors import SpecificationError
+from kundenwert.errors import InferenceError, SpecificationError
 from kundenwert.posterior.base import thinning
 from kundenwert.posterior.summary import check_interval, summarise
 
@@ -63,3 +63,10 @@ def test_thinning_is_even(draws, wanted):
     steps = np.diff(np.append(chosen, draws))
     assert steps.max() - steps.min() <= 1
     assert chosen[0] == 0
+
+
+def test_a_number_that_is_none_is_an_error_unless_it_means_something():
+    values = np.array([[1.0, np.nan, 3.0]])
+    with pytest.raises(InferenceError, match="no number for some draws"):
+        summarise(1, 3, lambda rows: values[rows], 0.9)
+    assert summarise(1, 3, lambda rows: values[rows], 0.9, leave_out_nan=True).mean == pytest.approx(2)

@@ -104,7 +104,7 @@ def value_summary(
         first, last = shared[rows.start], shared[rows.stop - 1] + 1
         return np.asarray(discounted(slice(first, last))[shared[rows] - first] * expected(rows) * economics.margin)
 
-    return summarise(len(cells), purchases.of_cells.draws, values, interval), cells
+    return summarise(len(cells), purchases.of_cells.draws, values, interval, leave_out_nan=True), cells
 
 
 def _paired(purchases: int, spend: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

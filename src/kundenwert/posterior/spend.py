@@ -63,7 +63,7 @@ class SpendPosterior(Posterior):
             the draws whose tail index exceeds that of an infinite mean by 0.02 or less are left out for this customer.
         """
         cells = self.cells_of(histories)
-        summary = summarise(len(cells), self.of_cells.draws, self.finite_spend(cells), interval)
+        summary = summarise(len(cells), self.of_cells.draws, self.finite_spend(cells), interval, leave_out_nan=True)
         return summary.at(cells.index).to_pandas(histories.customer_id)
 
     def median_spend(self, histories: Histories, *, interval: float = 0.90) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 import pandas as pd
 
-from kundenwert.errors import SpecificationError
+from kundenwert.errors import InferenceError, SpecificationError
 from kundenwert.parallel import in_parallel
 
 if TYPE_CHECKING:
@@ -71,13 +71,30 @@ def in_blocks(rows: int, draws: int, work: Callable[[slice], None]) -> None:
     in_parallel(work, [slice(i, min(i + size, rows)) for i in range(0, rows, size)])
 
 
-def summarise(rows: int, draws: int, values: Callable[[slice], Array], interval: float) -> Summary:
-    """Summarise `values(rows)`, arrays of shape (rows in the slice, draws), over the draws; NaN is left out."""
-    return summarise_all(rows, draws, 1, lambda block: (values(block),), interval=interval)[0]
+def summarise(
+    rows: int, draws: int, values: Callable[[slice], Array], interval: float, *, leave_out_nan: bool = False
+) -> Summary:
+    """Summarise `values(rows)`, arrays of shape (rows in the slice, draws), over the draws.
+
+    Raises
+    ------
+    InferenceError
+        If a value is NaN and `leave_out_nan` does not say that this means something.
+    """
+    (summary,) = summarise_all(
+        rows, draws, 1, lambda block: (values(block),), interval=interval, leave_out_nan=leave_out_nan
+    )
+    return summary
 
 
 def summarise_all(
-    rows: int, draws: int, count: int, values: Callable[[slice], Sequence[Array]], *, interval: float
+    rows: int,
+    draws: int,
+    count: int,
+    values: Callable[[slice], Sequence[Array]],
+    *,
+    interval: float,
+    leave_out_nan: bool = False,
 ) -> list[Summary]:
     """Summarise `count` arrays that come from one pass."""
     tail = (1 - check_interval(interval)) / 2
@@ -88,6 +105,12 @@ def summarise_all(
             drawn = np.broadcast_to(value, (block.stop - block.start, draws))
             ordered = np.sort(drawn, axis=-1)
             if np.isnan(ordered[:, -1]).any():
+                if not leave_out_nan:
+                    message = (
+                        "a quantity has no number for some draws of the parameters, which are too extreme for its "
+                        "formula; use tighter priors, and please report the model and its parameters"
+                    )
+                    raise InferenceError(message)
                 result.mean[block], result.lower[block], result.upper[block] = _without_nan(ordered, tail)
                 continue
             result.mean[block] = drawn.mean(axis=-1)
