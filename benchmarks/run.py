@@ -38,7 +38,7 @@ class Scale:
     every: int  # one customer of CDNOW in so many
     draws: int  # of each of PyMC-Marketing's chains
     chains: int
-    pareto_draws: int  # of each of two chains of PyMC-Marketing for Pareto/NBD, which take 1.3 seconds a draw
+    pareto_draws: int  # of each of two chains of PyMC-Marketing for Pareto/NBD, which are slow
     repeats: int  # of what takes a second or two
     processes: int  # for cold starts
     customers: tuple[int, ...]  # simulated, growing
@@ -48,7 +48,7 @@ FULL: Final = Scale(
     every=1,
     draws=1000,
     chains=4,
-    pareto_draws=100,
+    pareto_draws=250,
     repeats=5,
     processes=7,
     customers=(10_000, 30_000, 100_000, 300_000, 1_000_000),
@@ -138,7 +138,7 @@ def run_family(bench: Bench) -> None:
     marketing = peer("pymc-marketing", HERE / "peers" / "pymc-marketing.txt")
     histories = ("--histories", WORK / "cdnow_sample_histories.csv")
     bench.measure("family", Path(sys.executable), "kundenwert_family.py", *histories, "--repeats", bench.scale.repeats)
-    size = ("--draws", bench.scale.pareto_draws, "--chains", 2)  # more would take an hour and a half
+    size = ("--draws", bench.scale.pareto_draws, "--chains", 2)  # 1,000 draws of four chains would take twenty minutes
     bench.measure("pareto_pymc_marketing", marketing, "pymc_marketing_pareto.py", *histories, *size)
 
 
