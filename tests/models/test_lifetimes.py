@@ -266,3 +266,13 @@ def test_an_error_asked_for_is_kept(error):
         }
         for quantity, ours in computed.items():
             assert ours[0] == pytest.approx(float(row[quantity]), rel=3 * error, abs=1e-290), (quantity, customer)
+
+
+def test_hardly_any_discount_does_not_lose_those_who_leave_early():
+    model = kw.GGompNBD()
+    values = (24.751748338206422, 0.043820187078578626, 0.006268572026236141, 15.018756645740982, 1110.231433416519)
+    theta = model.named([np.array([value]) for value in values])
+    (customer,) = model.alive(theta, np.array([1.0]), np.array([0.0]))
+    # by mpmath, from the definition
+    for_life = customer.discounted_purchases(4.096142730458068e-12, np.inf)
+    np.testing.assert_allclose(for_life, 358442.893589, rtol=1e-11)

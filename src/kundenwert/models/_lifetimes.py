@@ -68,13 +68,16 @@ class Lifetime(ABC):
         """When a hazard that has been growing exponentially settles; 0 if there is no such time."""
 
     @abstractmethod
+    def longest(self) -> Array:
+        """A time after which next to nobody is left; inf if there is no such time."""
+
+    @abstractmethod
     def time_alive(self, horizon: float, error: float) -> Array:
         """E[min(lifetime, horizon)] to a relative error; the horizon may be inf, and so may the expectation."""
 
     def discounted_time_alive(self, rate: float, horizon: float, error: float) -> Array:
         """Integral of exp(-rate u) P(alive at T + u) over u from 0 to `horizon`, which may be inf; rate above 0."""
-        steepness = self.steepness()
-        end = np.full_like(steepness, min(horizon, NEGLIGIBLE / rate))
+        end = np.minimum(min(horizon, NEGLIGIBLE / rate), self.longest())
         return np.asarray(np.exp(self._log_discounted(rate, end, error)))
 
     def _log_discounted(self, rate: float, end: Array, error: float) -> Array:
@@ -127,6 +130,10 @@ class ParetoLifetime(Lifetime):
         return np.zeros_like(self.B)
 
     @override
+    def longest(self) -> Array:
+        return np.full_like(self.s, np.inf)
+
+    @override
     def time_alive(self, horizon: float, error: float) -> Array:
         """In closed form: B (1 - (1 + h/B)^(1 - s))/(s - 1), which is B log(1 + h/B) at s = 1."""
         if math.isinf(horizon):
@@ -174,6 +181,9 @@ class GompertzLifetime(Lifetime):
         return np.asarray(np.log(np.maximum(self.k - 1, 1)) / self.b)
 
     @override
+    def longest(self) -> Array:
+        return np.asarray(log_growth(NEGLIGIBLE / self.s, self.k, NUMPY) / self.b)
+
+    @override
     def time_alive(self, horizon: float, error: float) -> Array:
-        longest = log_growth(NEGLIGIBLE / self.s, self.k, NUMPY) / self.b
-        return np.asarray(np.exp(self._log_discounted(0.0, np.minimum(horizon, longest), error)))
+        return np.asarray(np.exp(self._log_discounted(0.0, np.minimum(horizon, self.longest()), error)))
