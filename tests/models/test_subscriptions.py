@@ -161,7 +161,7 @@ class TestPooling:
         assert spread["mean_churn[later]"] > 5 * spread["mean_churn[regular]"]
 
     def test_labels_differ_and_anchors_belong_to_them(self):
-        with pytest.raises(SpecificationError, match="different labels"):
+        with pytest.raises(SpecificationError, match="look different"):
             kw.ShiftedBetaGeometric(cohorts=("a", "a"))
         with pytest.raises(SpecificationError, match="1 anchors for 2 cohorts"):
             kw.ShiftedBetaGeometric(cohorts=("a", "b"), anchors=((NOWHERE, NOWHERE),))
@@ -260,3 +260,15 @@ def test_powers_beyond_floating_point_numbers_are_taken_by_their_logarithm():
     assert np.log(contract.survival(ahead))[0] == pytest.approx(truth, rel=1e-12)
     later = WeibullContract(0.05 * one, 2 * one, c * one, 1e9 * one)
     assert np.log(later.survival(1.0))[0] == pytest.approx(-0.05 * c * np.log1p(1e-9), rel=1e-12)
+
+
+@pytest.mark.parametrize("cohorts", [5, "ab", [["a"]], (True, "x")])
+def test_cohorts_are_a_tuple_of_labels(cohorts):
+    with pytest.raises(SpecificationError, match="cohorts takes a tuple of labels"):
+        kw.ShiftedBetaGeometric(cohorts=cohorts)
+
+
+@pytest.mark.parametrize("cohorts", [(1, "1"), ("a", "a"), ("a/b", "a∕b")])
+def test_labels_look_different_when_written(cohorts):
+    with pytest.raises(SpecificationError, match="labels that look different"):
+        kw.ShiftedBetaGeometric(cohorts=cohorts)

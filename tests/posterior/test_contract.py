@@ -234,7 +234,7 @@ class TestCohorts:
         with pytest.raises(SpecificationError, match="two cohorts or more"):
             fixed(0.7, 1.2).with_new_cohorts(["2026"])
         several = posterior("ShiftedBetaGeometric")
-        with pytest.raises(SpecificationError, match="different labels"):
+        with pytest.raises(SpecificationError, match="look different"):
             several.with_new_cohorts(["regular"])
         for wrong in ("2026", [2026.5], [None], [True]):
             with pytest.raises(SpecificationError, match="labels are several strings or integers"):

@@ -69,10 +69,16 @@ class BetaChurnModel(ContractModel[tuple["Array", ...]]):
     needs: ClassVar[tuple[HistoryColumn, ...]] = ("cohort", "tenure", "ended")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cohorts", tuple(self.cohorts))  # a file holds lists
+        labelled = isinstance(self.cohorts, (tuple, list))  # a file holds lists
+        if not (labelled and all(isinstance(c, (str, int)) and not isinstance(c, bool) for c in self.cohorts)):
+            message = f"cohorts takes a tuple of labels, strings or whole numbers, got {self.cohorts!r}"
+            raise SpecificationError(message)
+        object.__setattr__(self, "cohorts", tuple(self.cohorts))
         object.__setattr__(self, "anchors", tuple(tuple(map(tuple, pair)) for pair in self.anchors))
-        if len(set(self.cohorts)) < len(self.cohorts):
-            message = f"cohorts must have different labels, got {', '.join(map(repr, self.cohorts))}"
+        if len(set(self._each("cohort"))) < len(self.cohorts):
+            message = (
+                f"cohorts must have labels that look different when written, got {', '.join(map(repr, self.cohorts))}"
+            )
             raise SpecificationError(message)
         if len(self.anchors) not in {0, len(self.cohorts)}:
             message = f"there are {len(self.anchors)} anchors for {len(self.cohorts)} cohorts; leave them to fit"
