@@ -14,7 +14,7 @@ THIRTY_NINE_WEEKS: Final = weeks(39)
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kundenwert.models._base import FixedParameters, PurchaseModel, SpendModel
+    from kundenwert.models.core import FixedParameters, PurchaseModel, SpendModel
 
 __all__ = ["cdnow", "donations", "simulated", "subscription_cohorts"]
 

@@ -19,7 +19,7 @@ from kundenwert.inference.importance import importance_points, resample
 from kundenwert.inference.methods import MAP, NUTS, ImportanceSampling, Method
 from kundenwert.inference.mode import find_mode
 from kundenwert.inference.target import Target
-from kundenwert.models._base import ContractModel, FixedParameters, Model, PurchaseModel, SpendModel, check_model
+from kundenwert.models.core import ContractModel, FixedParameters, Model, PurchaseModel, SpendModel, check_model
 from kundenwert.parallel import threads
 from kundenwert.posterior.assembly import posterior_of
 from kundenwert.posterior.base import Provenance
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kundenwert.histories import Cells, ContractHistories, CustomerHistories, Histories, OpportunityHistories
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
     from kundenwert.posterior.contract import ContractPosterior
     from kundenwert.posterior.purchase import PurchasePosterior
     from kundenwert.posterior.spend import SpendPosterior

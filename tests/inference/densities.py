@@ -8,7 +8,7 @@ from scipy import stats
 
 import kundenwert as kw
 from kundenwert.inference.target import Target
-from kundenwert.models._base import Quantity
+from kundenwert.models.core import Quantity
 from tests import cdnow
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import kundenwert as kw
-from kundenwert.models._beta_mixture import BetaMixture
-from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.models.core import NUMPY, history_of
+from kundenwert.models.kernels.beta_mixture import BetaMixture
 from tests.customers import TABLE_ERROR, histories_of
 from tests.reference import make_beta_geometric as reference
 

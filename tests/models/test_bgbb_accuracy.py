@@ -10,8 +10,8 @@ import pytest
 from scipy.special import roots_jacobi
 
 import kundenwert as kw
-from kundenwert.models._functions import NUMPY, history_of
-from kundenwert.models._sums import summation
+from kundenwert.models.core import NUMPY, history_of
+from kundenwert.models.kernels.sums import summation
 from tests.reference import make_bgbb as reference
 
 

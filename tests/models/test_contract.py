@@ -9,7 +9,7 @@ import pytest
 from kundenwert.inference.pymc import pymc_model
 from kundenwert.inference.target import Target
 from kundenwert.models import MODELS
-from kundenwert.models._base import ContractModel, PurchaseModel, SpendModel
+from kundenwert.models.core import ContractModel, PurchaseModel, SpendModel
 from kundenwert.testing._contracts import CONTRACT_CHECKS, contract_case
 from kundenwert.testing._every_model import numpy_and_pytensor_agree
 from kundenwert.testing._population import purchase_case

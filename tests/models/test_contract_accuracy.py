@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import kundenwert as kw
-from kundenwert.models._beta_survival import log_beta_ratio
-from kundenwert.models._functions import NUMPY
 from kundenwert.models.beta_discrete_weibull import WeibullContract
+from kundenwert.models.core import NUMPY
+from kundenwert.models.kernels.beta_survival import log_beta_ratio
 from kundenwert.models.shifted_beta_geometric import GeometricContract
 from tests.contracts import contracts, fixed
 from tests.customers import log_likelihood

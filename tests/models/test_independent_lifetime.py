@@ -13,7 +13,7 @@ from kundenwert.errors import InfiniteValueError, SpecificationError
 from kundenwert.inference.importance import importance_points
 from kundenwert.inference.pymc import log_likelihood_with_gradient
 from kundenwert.inference.target import Target
-from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.models.core import NUMPY, history_of
 from kundenwert.testing._customers import CUSTOMER_CHECKS, many_draws_are_as_good_as_one
 from kundenwert.testing._living import LIVING_CHECKS
 from kundenwert.testing._population import purchase_case

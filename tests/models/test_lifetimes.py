@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kundenwert as kw
-from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.models.core import NUMPY, history_of
 from tests.customers import histories_of
 from tests.reference import make_lifetimes as reference
 

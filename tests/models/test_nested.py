@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import nbinom
 
 import kundenwert as kw
-from kundenwert.models._functions import NUMPY, history_of
 from kundenwert.models.bgbb import BGBB
 from kundenwert.models.bgcnbd import BGCNBD
+from kundenwert.models.core import NUMPY, history_of
 from kundenwert.models.mbgcnbd import MBGCNBD
 from kundenwert.testing._contracts import contract_case
 from kundenwert.testing._population import purchase_case

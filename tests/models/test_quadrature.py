@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import gammaincc, gammaln, ndtr
 
-from kundenwert.models._quadrature import gauss_legendre, log_integrals
+from kundenwert.models.kernels.quadrature import gauss_legendre, log_integrals
 
 ERROR = 1e-11
 

@@ -15,7 +15,7 @@ from scipy.special import betainc, betaln, gammaln
 
 import kundenwert as kw
 from kundenwert.errors import MissingInformationError, SpecificationError
-from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.models.core import NUMPY, history_of
 from tests import cdnow
 from tests.customers import histories_of, log_likelihood
 

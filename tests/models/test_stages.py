@@ -10,9 +10,9 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from kundenwert.models._beta_erlang import BetaErlang
-from kundenwert.models._beta_mixture import BetaMixture
-from kundenwert.models._stages import ByCount, ByRoots
+from kundenwert.models.kernels.beta_erlang import BetaErlang
+from kundenwert.models.kernels.beta_mixture import BetaMixture
+from kundenwert.models.kernels.stages import ByCount, ByRoots
 from tests.reference import make_beta_erlang as reference
 
 with reference.TABLE.open() as file:

@@ -12,8 +12,8 @@ from scipy.special import betaln, gammaln, logit
 import kundenwert as kw
 from kundenwert.errors import SpecificationError
 from kundenwert.inference.target import Target
-from kundenwert.models._pooling import NOWHERE, Place, anchors_of
 from kundenwert.models.beta_discrete_weibull import WeibullContract
+from kundenwert.models.kernels.pooling import NOWHERE, Place, anchors_of
 from tests.contracts import MODELS, contracts, fixed, histories, posterior
 from tests.customers import log_likelihood
 

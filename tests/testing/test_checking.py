@@ -11,7 +11,7 @@ import pytest
 
 import kundenwert as kw
 from kundenwert.errors import ModelError, SpecificationError
-from kundenwert.models._beta_mixture import BetaMixture
+from kundenwert.models.kernels.beta_mixture import BetaMixture
 from kundenwert.testing import check_contract_model, check_purchase_model, check_spend_model
 from kundenwert.testing._contracts import CONTRACT_CHECKS, contract_case
 from kundenwert.testing._population import purchase_case

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from kundenwert.errors import DataError, SpecificationError
-from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.models.core import NUMPY, history_of
 from kundenwert.posterior.summary import in_blocks
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import Unit
     from kundenwert.histories import Histories
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
     from kundenwert.posterior.base import Posterior
 
 __all__ = ["LeaveOneOut", "check_draws", "leave_one_out", "pareto_fit", "smoothed_mean"]

@@ -16,7 +16,7 @@ from kundenwert.posterior.summary import check_interval
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
 __all__ = ["Regularity", "regularity"]
 

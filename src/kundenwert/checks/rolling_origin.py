@@ -12,7 +12,7 @@ from kundenwert.checks.origins import Reading, splits_of
 from kundenwert.checks.scores import Scores, scores_of
 from kundenwert.errors import KundenwertError, SpecificationError
 from kundenwert.fitting import fit
-from kundenwert.models._base import PurchaseModel, check_model
+from kundenwert.models.core import PurchaseModel, check_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

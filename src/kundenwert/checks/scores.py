@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kundenwert.checks.origins import Split
     from kundenwert.duration import Duration
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
     from kundenwert.posterior.purchase import PurchasePosterior
 
 __all__ = ["Scores", "scores_of"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import Duration
     from kundenwert.histories import Cells, Clock, CustomerHistories, HistoryColumn
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
 __all__ = ["check_posteriors", "net_present_value", "value_summary"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.inference.target import Target
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
 __all__ = ["WeightedPoints", "importance_points", "resample", "smoothed"]
 

@@ -15,7 +15,7 @@ from kundenwert.errors import InferenceError
 
 if TYPE_CHECKING:
     from kundenwert.inference.target import Target
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
 __all__ = ["Mode", "find_mode"]
 

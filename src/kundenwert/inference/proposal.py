@@ -11,7 +11,7 @@ from scipy.special import gammaincinv, gammaln, logsumexp, ndtri
 from scipy.stats import qmc
 
 if TYPE_CHECKING:
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
 __all__ = ["StudentMixture"]
 

@@ -13,8 +13,7 @@ import numpy as np
 
 from kundenwert.errors import InferenceError, SpecificationError
 from kundenwert.histories.base import as_histories
-from kundenwert.models._base import check_model
-from kundenwert.models._functions import history_of
+from kundenwert.models.core import check_model, history_of
 from kundenwert.priors import Flat
 
 if TYPE_CHECKING:
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 
     from kundenwert.histories import Cells, Histories
     from kundenwert.inference.methods import NUTS
-    from kundenwert.models._base import Model
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array, Model
 
 __all__ = ["Chains", "forecast_minutes", "log_likelihood_with_gradient", "pymc_model", "run_nuts", "to_pymc"]
 

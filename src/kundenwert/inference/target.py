@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
-from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.models.core import NUMPY, history_of
 from kundenwert.parallel import in_parallel, threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import Cells
-    from kundenwert.models._base import Model
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array, Model
 
 __all__ = ["Target"]
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kundenwert.duration import units_per_year
-from kundenwert.models._base import (
+from kundenwert.models.beta_discrete_weibull import BetaDiscreteWeibull
+from kundenwert.models.bgbb import BGBB
+from kundenwert.models.bgcnbd import BGCNBD
+from kundenwert.models.bgnbd import BGNBD
+from kundenwert.models.core import (
     AliveCustomer,
     ContractModel,
     FixedParameters,
+    Functions,
+    History,
     LivingContract,
     Model,
     PurchaseModel,
@@ -18,11 +24,6 @@ from kundenwert.models._base import (
     TimeParameters,
     check_positive,
 )
-from kundenwert.models._functions import Functions, History
-from kundenwert.models.beta_discrete_weibull import BetaDiscreteWeibull
-from kundenwert.models.bgbb import BGBB
-from kundenwert.models.bgcnbd import BGCNBD
-from kundenwert.models.bgnbd import BGNBD
 from kundenwert.models.gamma_gamma import GammaGamma
 from kundenwert.models.ggomp_nbd import GGompNBD
 from kundenwert.models.lognormal_spend import LogNormalSpend

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any, Final, final, override
 import numpy as np
 
 from kundenwert.errors import SpecificationError
-from kundenwert.models._base import Quantity
-from kundenwert.models._beta_survival import log_beta_ratio
-from kundenwert.models._contract import BetaChurnModel, ContractParameters
-from kundenwert.models._functions import NUMPY
-from kundenwert.models._sums import summation
+from kundenwert.models.core import NUMPY, Quantity
+from kundenwert.models.families.contracts import BetaChurnModel, ContractParameters
+from kundenwert.models.kernels.beta_survival import log_beta_ratio
+from kundenwert.models.kernels.sums import summation
 from kundenwert.priors import LogNormal, Prior
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kundenwert.models._functions import Array, Functions, History
+    from kundenwert.models.core import Array, Functions, History
 
 __all__ = ["BetaDiscreteWeibull"]
 

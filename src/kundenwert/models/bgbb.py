@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, final, override
 import numpy as np
 from scipy.special import expit
 
-from kundenwert.models._base import FixedParameters, PurchaseModel, Purchases, Quantity, check_positive
-from kundenwert.models._beta_bernoulli import BetaBernoulli
+from kundenwert.models.core import FixedParameters, PurchaseModel, Purchases, Quantity, check_positive
+from kundenwert.models.kernels.beta_bernoulli import BetaBernoulli
 from kundenwert.priors import LogitNormal, LogNormal, Prior
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import Unit
     from kundenwert.histories import Clock, HistoryColumn
-    from kundenwert.models._functions import Array, Functions, History
+    from kundenwert.models.core import Array, Functions, History
 
 __all__ = ["BGBB"]
 

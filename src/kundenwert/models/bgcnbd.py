@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final, override
 
-from kundenwert.models._condensed import CondensedModel, CondensedParameters
+from kundenwert.models.families.condensed import CondensedModel, CondensedParameters
 
 __all__ = ["BGCNBD"]
 

@@ -6,19 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final, override
 
-from kundenwert.models._beta_geometric import (
+from kundenwert.models.families.beta_geometric import (
     BetaGeometric,
     BetaGeometricModel,
     BetaGeometricParameters,
     simulate,
 )
-from kundenwert.models._beta_mixture import BetaMixture
+from kundenwert.models.kernels.beta_mixture import BetaMixture
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from kundenwert.models._base import Purchases
-    from kundenwert.models._functions import Array, Functions, History
+    from kundenwert.models.core import Array, Functions, History, Purchases
 
 __all__ = ["BGNBD"]
 

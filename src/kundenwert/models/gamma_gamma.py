@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import gammaincinv
 
 from kundenwert.errors import DataError, SpecificationError
-from kundenwert.models._base import FixedParameters, Quantity, SpendModel, check_positive
+from kundenwert.models.core import FixedParameters, Quantity, SpendModel, check_positive
 from kundenwert.priors import LogNormal, Prior
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import TimeUnit, Unit
     from kundenwert.histories import Cells, HistoryColumn
-    from kundenwert.models._functions import Array, Functions, History
+    from kundenwert.models.core import Array, Functions, History
 
 __all__ = ["GammaGamma"]
 

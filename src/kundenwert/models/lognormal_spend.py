@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self, final, over
 import numpy as np
 
 from kundenwert.errors import DataError, SpecificationError
-from kundenwert.models._base import FixedParameters, Quantity, SpendModel, check_positive
+from kundenwert.models.core import FixedParameters, Quantity, SpendModel, check_positive
 from kundenwert.priors import Flat, HalfNormal, LogNormal, Prior
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import TimeUnit, Unit
     from kundenwert.histories import Cells, HistoryColumn
-    from kundenwert.models._functions import Array, Functions, History
+    from kundenwert.models.core import Array, Functions, History
 
 __all__ = ["LogNormalSpend"]
 

@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, NamedTuple, final, override
 import numpy as np
 
 from kundenwert.duration import units_per_year
-from kundenwert.models._base import Quantity, TimeParameters
-from kundenwert.models._independent_lifetime import (
+from kundenwert.models.core import Quantity, TimeParameters
+from kundenwert.models.families.independent_lifetime import (
     IndependentLifetime,
     IndependentLifetimeModel,
     purchases,
     reach,
 )
-from kundenwert.models._lifetimes import ParetoLifetime
+from kundenwert.models.kernels.lifetimes import ParetoLifetime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kundenwert.duration import Unit
-    from kundenwert.models._base import Purchases
-    from kundenwert.models._functions import Array, Functions, History
-    from kundenwert.models._independent_lifetime import Nodes
+    from kundenwert.models.core import Array, Functions, History, Purchases
+    from kundenwert.models.families.independent_lifetime import Nodes
 
 __all__ = ["ParetoNBD"]
 

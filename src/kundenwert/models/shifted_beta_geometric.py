@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Final, final, override
 
 import numpy as np
 
-from kundenwert.models._beta_average import beta_nodes
-from kundenwert.models._beta_survival import log_beta_ratio
-from kundenwert.models._contract import BetaChurnModel, ContractParameters
-from kundenwert.models._functions import NUMPY
+from kundenwert.models.core import NUMPY
+from kundenwert.models.families.contracts import BetaChurnModel, ContractParameters
+from kundenwert.models.kernels.beta_average import beta_nodes
+from kundenwert.models.kernels.beta_survival import log_beta_ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kundenwert.models._base import Quantity
-    from kundenwert.models._functions import Array, Functions, History
+    from kundenwert.models.core import Array, Functions, History, Quantity
 
 __all__ = ["ShiftedBetaGeometric"]
 

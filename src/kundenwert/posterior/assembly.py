@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kundenwert.models._base import ContractModel, Model, PurchaseModel, SpendModel, check_model
+from kundenwert.models.core import ContractModel, Model, PurchaseModel, SpendModel, check_model
 from kundenwert.posterior.contract import ContractPosterior
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior
@@ -14,7 +14,7 @@ from kundenwert.posterior.spend import SpendPosterior
 if TYPE_CHECKING:
     from kundenwert.duration import Unit
     from kundenwert.inference.diagnostics import Diagnostics
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
     from kundenwert.posterior.base import Provenance
 
 __all__ = ["posterior_of"]

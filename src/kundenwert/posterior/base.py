@@ -11,7 +11,7 @@ import pandas as pd
 
 from kundenwert.errors import SizeError
 from kundenwert.histories.base import as_histories, check_clock
-from kundenwert.models._functions import NUMPY, Array, history_of
+from kundenwert.models.core import NUMPY, Array, history_of
 from kundenwert.posterior.summary import check_interval
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kundenwert.duration import Unit
     from kundenwert.histories import Cells, Histories
     from kundenwert.inference.diagnostics import Diagnostics
-    from kundenwert.models._base import Model
+    from kundenwert.models.core import Model
     from kundenwert.posterior.values import Block
 
 __all__ = ["Posterior", "Provenance", "thinning"]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import Cells, CohortLabel, ContractHistories
-    from kundenwert.models._base import ContractModel
+    from kundenwert.models.core import ContractModel
     from kundenwert.posterior.values import Block
 
 __all__ = ["ContractPosterior"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
-    from kundenwert.models._base import Model
+    from kundenwert.models.core import Model
     from kundenwert.posterior.contract import ContractPosterior
     from kundenwert.posterior.purchase import PurchasePosterior
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import Histories
-    from kundenwert.models._base import PurchaseModel
+    from kundenwert.models.core import PurchaseModel
     from kundenwert.posterior.values import Block
 
 __all__ = ["PurchaseDraws", "PurchasePosterior", "check_rate"]

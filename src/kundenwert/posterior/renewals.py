@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import Cells
-    from kundenwert.models._base import ContractModel, LivingContract
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array, ContractModel, LivingContract
     from kundenwert.posterior.values import Block
 
 __all__ = ["ContractValues"]

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import Cells, Histories
-    from kundenwert.models._base import SpendModel
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array, SpendModel
     from kundenwert.posterior.values import Block
 
 __all__ = ["SpendDraws", "SpendPosterior"]

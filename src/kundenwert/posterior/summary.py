@@ -14,7 +14,7 @@ from kundenwert.parallel import in_parallel
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
 __all__ = ["Estimate", "Summary", "check_interval", "in_blocks", "summarise", "summarise_all"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
     type Positions = NDArray[np.intp]
     type Evaluate = Callable[[Array, Array, Positions], Array]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
-from kundenwert.models._functions import NUMPY, Array, history_of
+from kundenwert.models.core import NUMPY, Array, history_of
 from kundenwert.posterior.summary import in_blocks
 from kundenwert.posterior.surface import Positive, over_pairs
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import Cells
-    from kundenwert.models._base import AliveCustomer, PurchaseModel, SpendModel
+    from kundenwert.models.core import AliveCustomer, PurchaseModel, SpendModel
 
 DRAWS_PROBED: Final = 24
 TABLE_ERROR: Final = 1e-7

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from kundenwert.models._base import Model
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array, Model
 
 __all__ = [
     "FEWEST",

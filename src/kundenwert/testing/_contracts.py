@@ -11,8 +11,7 @@ import numpy as np
 from kundenwert.errors import SpecificationError
 from kundenwert.fitting import fixed
 from kundenwert.histories.cells import Cells, collapse
-from kundenwert.models._base import ContractModel, FixedParameters
-from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.models.core import NUMPY, ContractModel, FixedParameters, history_of
 from kundenwert.testing._comparing import agree, case_at, events_average_to, hold
 from kundenwert.testing._every_model import MODEL_CHECKS
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import HistoryColumn
-    from kundenwert.models._base import LivingContract
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array, LivingContract
     from kundenwert.posterior import ContractPosterior
 
 __all__ = ["CONTRACT_CHECKS", "ContractCase", "contract_case"]

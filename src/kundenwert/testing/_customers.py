@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kundenwert.duration import DAYS
-from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.models.core import NUMPY, history_of
 from kundenwert.posterior.values import PurchaseValues
 from kundenwert.testing._comparing import agree, case_at, demand, hold
 from kundenwert.testing._every_model import shifted
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import TimeUnit
     from kundenwert.histories import Cells
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
     from kundenwert.posterior.values import Block
     from kundenwert.testing._population import PurchaseCase
 

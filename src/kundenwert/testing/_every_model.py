@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import Unit
     from kundenwert.histories import Cells
-    from kundenwert.models._base import FixedParameters
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array, FixedParameters
     from kundenwert.posterior import PurchasePosterior, SpendPosterior
 
 __all__ = ["MODEL_CHECKS", "Case", "shifted"]

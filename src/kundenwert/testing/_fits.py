@@ -14,8 +14,7 @@ from kundenwert.testing._comparing import demand
 
 if TYPE_CHECKING:
     from kundenwert.histories import Cells
-    from kundenwert.models._base import Model
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array, Model
 
 __all__ = ["FITTED", "find_again"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.models.core import NUMPY, history_of
 from kundenwert.testing._comparing import FEWEST, SMALLEST_GROUP, averages_to, demand, events_average_to, shares_agree
 from kundenwert.testing._every_model import shifted
 from kundenwert.testing._population import Sample
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
     from kundenwert.testing._population import PurchaseCase
 
 __all__ = ["FUTURE_CHECKS"]

@@ -12,8 +12,7 @@ from kundenwert.testing._comparing import agree, case_at, hold
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kundenwert.models._base import AliveCustomer
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import AliveCustomer, Array
     from kundenwert.testing._population import PurchaseCase
 
 __all__ = ["LIVING_CHECKS"]

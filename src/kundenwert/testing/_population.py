@@ -13,7 +13,7 @@ from kundenwert.duration import DAYS
 from kundenwert.errors import ModelError, SpecificationError
 from kundenwert.fitting import fixed
 from kundenwert.histories.cells import Cells, check_needs, collapse
-from kundenwert.models._base import FixedParameters, PurchaseModel
+from kundenwert.models.core import FixedParameters, PurchaseModel
 from kundenwert.posterior.values import PurchaseValues
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import Unit
     from kundenwert.histories import Histories, HistoryColumn
-    from kundenwert.models._base import AliveCustomer, Purchases
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import AliveCustomer, Array, Purchases
     from kundenwert.posterior.purchase import PurchasePosterior
     from kundenwert.posterior.values import Block
 

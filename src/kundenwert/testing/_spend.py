@@ -15,8 +15,7 @@ from kundenwert.fitting import fixed
 from kundenwert.histories.cells import Cells, check_needs, collapse
 from kundenwert.inference.mode import find_mode
 from kundenwert.inference.target import Target
-from kundenwert.models._base import FixedParameters, SpendModel
-from kundenwert.models._functions import NUMPY, history_of
+from kundenwert.models.core import NUMPY, FixedParameters, SpendModel, history_of
 from kundenwert.testing._comparing import agree, averages_to, case_at, demand, events_average_to, hold, shares_agree
 from kundenwert.testing._every_model import MODEL_CHECKS, shifted
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import HistoryColumn
-    from kundenwert.models._functions import Array, History
+    from kundenwert.models.core import Array, History
     from kundenwert.posterior import SpendPosterior
 
 __all__ = ["SPEND_CHECKS", "SpendCase", "spend_case"]

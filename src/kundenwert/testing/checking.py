@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kundenwert.histories import Histories
-    from kundenwert.models._base import ContractModel, FixedParameters, PurchaseModel, SpendModel
+    from kundenwert.models.core import ContractModel, FixedParameters, PurchaseModel, SpendModel
 
 __all__ = ["PURCHASE_CHECKS", "check_contract_model", "check_purchase_model", "check_spend_model"]
 

@@ -25,7 +25,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
     type Anchor = tuple[float, float]
 

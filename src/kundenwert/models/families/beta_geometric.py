@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit
 
 from kundenwert.duration import units_per_year
-from kundenwert.models._base import Model, PurchaseModel, Purchases, Quantity, TimeParameters
+from kundenwert.models.core import Model, PurchaseModel, Purchases, Quantity, TimeParameters
 from kundenwert.priors import LogitNormal, LogNormal, Prior
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import Unit
     from kundenwert.histories import HistoryColumn
-    from kundenwert.models._functions import Array, Functions, History
+    from kundenwert.models.core import Array, Functions, History
 
 __all__ = [
     "CONCENTRATION",

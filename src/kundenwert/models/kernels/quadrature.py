@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
     type Rows = NDArray[np.intp]
     type Formula = Callable[[Rows, Array], Array]

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final, Self, final, override
 import numpy as np
 from scipy.special import exprel
 
-from kundenwert.models._functions import NUMPY
-from kundenwert.models._quadrature import log_integrals
+from kundenwert.models.core import NUMPY
+from kundenwert.models.kernels.quadrature import log_integrals
 
 if TYPE_CHECKING:
-    from kundenwert.models._functions import Array, Functions
-    from kundenwert.models._quadrature import Formula, Rows
+    from kundenwert.models.core import Array, Functions
+    from kundenwert.models.kernels.quadrature import Formula, Rows
 
 __all__ = ["GompertzLifetime", "Lifetime", "ParetoLifetime", "k_later", "log_growth"]
 

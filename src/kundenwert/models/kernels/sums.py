@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
 __all__ = ["SINGLE", "summation"]
 

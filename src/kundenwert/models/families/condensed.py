@@ -18,9 +18,8 @@ from scipy.special import expit
 from kundenwert.duration import steps_per_unit
 from kundenwert.errors import MissingInformationError, SpecificationError
 from kundenwert.histories import CustomerHistories
-from kundenwert.models._base import Model, Purchases
-from kundenwert.models._beta_erlang import BetaErlang
-from kundenwert.models._beta_geometric import (
+from kundenwert.models.core import Model, Purchases
+from kundenwert.models.families.beta_geometric import (
     CONCENTRATION,
     MEAN_DROPOUT,
     MEAN_RATE,
@@ -30,11 +29,12 @@ from kundenwert.models._beta_geometric import (
     LeavingModel,
     simulate,
 )
-from kundenwert.models._beta_mixture import BetaMixture
+from kundenwert.models.kernels.beta_erlang import BetaErlang
+from kundenwert.models.kernels.beta_mixture import BetaMixture
 
 if TYPE_CHECKING:
     from kundenwert.histories import Histories
-    from kundenwert.models._functions import Array, Functions, History
+    from kundenwert.models.core import Array, Functions, History
     from kundenwert.priors import Prior
 
 __all__ = ["CondensedModel", "CondensedParameters"]

@@ -1,7 +1,7 @@
 """What the models of contracts share: churn probabilities that are beta-distributed within each cohort, and pooling.
 
 The churn probability of a contract is Beta(gamma, delta), with a gamma and a delta for each cohort. With several
-cohorts, logit mean churn and log concentration are normal across them (_pooling.py).
+cohorts, logit mean churn and log concentration are normal across them (kernels/pooling.py).
 """
 
 from __future__ import annotations
@@ -15,9 +15,17 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from kundenwert.errors import SpecificationError
-from kundenwert.models._base import ContractModel, FixedParameters, Model, Quantity, check_positive, in_cohorts
-from kundenwert.models._functions import NUMPY, history_of
-from kundenwert.models._pooling import NOWHERE, Place, anchors_of
+from kundenwert.models.core import (
+    NUMPY,
+    ContractModel,
+    FixedParameters,
+    Model,
+    Quantity,
+    check_positive,
+    history_of,
+    in_cohorts,
+)
+from kundenwert.models.kernels.pooling import NOWHERE, Place, anchors_of
 from kundenwert.priors import HalfNormal, LogitNormal, LogNormal, Prior
 
 if TYPE_CHECKING:
@@ -25,8 +33,8 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import Unit
     from kundenwert.histories import Cells, CohortLabel, HistoryColumn
-    from kundenwert.models._functions import Array
-    from kundenwert.models._pooling import Anchor
+    from kundenwert.models.core import Array
+    from kundenwert.models.kernels.pooling import Anchor
 
 __all__ = ["BetaChurnModel", "ContractParameters"]
 

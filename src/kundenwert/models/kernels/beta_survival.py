@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from kundenwert.models._functions import Functions
+    from kundenwert.models.core import Functions
 
 __all__ = ["log_beta_ratio"]
 

@@ -4,7 +4,7 @@ Given that a customer is alive, the probability p of buying at an opportunity is
 leaving before it is Beta(g, d), independently. Whatever is asked is a sum over opportunities j of positive terms, made
 of averages such as that of (1 - p)^j, which is B(a, b + j)/B(a, b). Closed forms in gamma functions or 3F2 lose their
 digits (near g = 1, for large shapes) or do not exist with discounting, so the sums are taken as they are: the first
-terms one by one, and later ones, which are smooth in log j, by Gaussian quadrature for sums (_sums.py).
+terms one by one, and later ones, which are smooth in log j, by Gaussian quadrature for sums (kernels/sums.py).
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
-from kundenwert.models._base import AliveCustomer
-from kundenwert.models._beta_survival import log_beta_ratio
-from kundenwert.models._functions import NUMPY
-from kundenwert.models._sums import SINGLE, summation
+from kundenwert.models.core import NUMPY, AliveCustomer
+from kundenwert.models.kernels.beta_survival import log_beta_ratio
+from kundenwert.models.kernels.sums import SINGLE, summation
 
 if TYPE_CHECKING:
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
 __all__ = ["BetaBernoulli"]
 

@@ -7,7 +7,7 @@ purchase is Beta(a, b), independently. Integrating the rate out leaves averages 
 - purchases per unit of time u later: n/A (1 + p u/A)^-(n+1)
 
 The textbook forms in 2F1 lose all digits near a = 1, overflow for frequent buyers and do not exist with
-discounting. These averages are taken instead by the trapezoidal rule in logit p (_beta_average.py). Time integrals
+discounting. These averages are taken instead by the trapezoidal rule in logit p (beta_average.py). Time integrals
 with discounting are Gauss-Legendre in log(1 + u/A), graded towards u = 0.
 """
 
@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 from scipy.special import betainc, betaln, gammaln
 
-from kundenwert.models._beta_average import beta_nodes
-from kundenwert.models._time_nodes import DISCOUNT_CUTOFF, time_nodes
+from kundenwert.models.kernels.beta_average import beta_nodes
+from kundenwert.models.kernels.time_nodes import DISCOUNT_CUTOFF, time_nodes
 
 if TYPE_CHECKING:
-    from kundenwert.models._beta_average import BetaNodes
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
+    from kundenwert.models.kernels.beta_average import BetaNodes
 
 __all__ = ["BetaMixture"]
 

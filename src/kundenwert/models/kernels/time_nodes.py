@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
 __all__ = ["DISCOUNT_CUTOFF", "time_nodes"]
 

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import betaln, psi
 
 if TYPE_CHECKING:
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
 __all__ = ["BetaNodes", "beta_nodes"]
 

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, ClassVar, Final, final, override
 import numpy as np
 from scipy.special import expit, gammaln
 
-from kundenwert.models._base import PurchaseModel, Purchases, Quantity
-from kundenwert.models._beta_geometric import MEAN_RATE, SHAPE
-from kundenwert.models._functions import NUMPY
-from kundenwert.models._quadrature import gauss_legendre
+from kundenwert.models.core import NUMPY, PurchaseModel, Purchases, Quantity
+from kundenwert.models.families.beta_geometric import MEAN_RATE, SHAPE
+from kundenwert.models.kernels.quadrature import gauss_legendre
 from kundenwert.priors import LogNormal, Prior
 
 if TYPE_CHECKING:
     from kundenwert.histories import HistoryColumn
-    from kundenwert.models._functions import Array, Functions, History
-    from kundenwert.models._lifetimes import Lifetime
-    from kundenwert.models._quadrature import Rows
+    from kundenwert.models.core import Array, Functions, History
+    from kundenwert.models.kernels.lifetimes import Lifetime
+    from kundenwert.models.kernels.quadrature import Rows
 
 __all__ = [
     "IndependentLifetime",

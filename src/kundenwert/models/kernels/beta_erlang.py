@@ -5,7 +5,7 @@ Gamma(n, A), n = r + k x + phase, and the dropout probability p after each purch
 likelihood of that is lambda^(k x + phase) exp(-lambda T) (1 - p)^(chances to leave), times what holds neither.
 
 The number N of stages ended u later is negative binomial with shape n and odds v = u/A. The m-th purchase is stage
-m k - phase. Two ways to add up are in _stages.py; the time ahead is integrated with nodes of _time_nodes.py, and for
+m k - phase. Two ways to add up are in stages.py; the time ahead is integrated with nodes of time_nodes.py, and for
 life, with discounting, there is an average over lambda and p.
 """
 
@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 from scipy.special import betainc, gammaln, psi
 
-from kundenwert.models._beta_average import beta_nodes
-from kundenwert.models._stages import ByCount, ByRoots, stages_to_add
-from kundenwert.models._time_nodes import DISCOUNT_CUTOFF, time_nodes
+from kundenwert.models.kernels.beta_average import beta_nodes
+from kundenwert.models.kernels.stages import ByCount, ByRoots, stages_to_add
+from kundenwert.models.kernels.time_nodes import DISCOUNT_CUTOFF, time_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kundenwert.models._functions import Array
-    from kundenwert.models._stages import Kernel
+    from kundenwert.models.core import Array
+    from kundenwert.models.kernels.stages import Kernel
 
 __all__ = ["BetaErlang"]
 

@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Final, Protocol, final, override
 import numpy as np
 from scipy.special import gammaln
 
-from kundenwert.models._beta_average import beta_nodes
+from kundenwert.models.kernels.beta_average import beta_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from kundenwert.models._functions import Array
+    from kundenwert.models.core import Array
 
 __all__ = ["ByCount", "ByRoots", "Kernel", "Stages", "stages_ended", "stages_to_add"]
 

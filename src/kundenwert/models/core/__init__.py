@@ -1,0 +1,43 @@
+"""What a model is: the contract that inference, posteriors and tests rely on, without any particular model."""
+
+from __future__ import annotations
+
+from kundenwert.errors import SpecificationError
+from kundenwert.models.core.contract import ContractModel, LivingContract, in_cohorts
+from kundenwert.models.core.functions import NUMPY, Array, Functions, History, history_of
+from kundenwert.models.core.model import Model
+from kundenwert.models.core.parameters import FixedParameters, TimeParameters, check_positive
+from kundenwert.models.core.purchase import AliveCustomer, PurchaseModel, Purchases
+from kundenwert.models.core.quantity import Quantity
+from kundenwert.models.core.spend import SpendModel
+
+__all__ = [
+    "NUMPY",
+    "AliveCustomer",
+    "Array",
+    "ContractModel",
+    "FixedParameters",
+    "Functions",
+    "History",
+    "LivingContract",
+    "Model",
+    "PurchaseModel",
+    "Purchases",
+    "Quantity",
+    "SpendModel",
+    "TimeParameters",
+    "check_model",
+    "check_positive",
+    "history_of",
+    "in_cohorts",
+]
+
+
+def check_model(model: object) -> None:
+    """Refuse what is not a purchase, spend or contract model."""
+    if isinstance(model, type):
+        message = f"expected a model, got the class {model.__name__}; write {model.__name__}()"
+        raise SpecificationError(message)
+    if not isinstance(model, (PurchaseModel, SpendModel, ContractModel)):
+        message = f"expected a model such as kundenwert.MBGNBD() or kundenwert.GammaGamma(), got {model!r}"
+        raise SpecificationError(message)
