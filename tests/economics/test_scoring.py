@@ -33,7 +33,8 @@ def test_columns_are_what_the_single_verbs_say(posteriors):
         "npv": kw.net_present_value(purchases, spend, histories, ECONOMICS, horizon=YEAR, interval=0.6),
     }
     for name, alone in single.items():
-        np.testing.assert_allclose(table[[name, f"{name}_lower", f"{name}_upper"]], alone, rtol=1e-9)
+        shown = table[[name, f"{name}_lower", f"{name}_upper"]]
+        np.testing.assert_allclose(shown, alone[["mean", "lower", "upper"]], rtol=1e-9)
 
 
 def test_numbers_of_a_customer_fit_together(posteriors: tuple[Any, Any]):

@@ -1,130 +1,85 @@
-"""Net present value: discounted margin of the purchases still to come."""
+"""Net present value: what customers bring from now on less what they cost, discounted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from kundenwert.economics.economics import Economics
-from kundenwert.errors import SpecificationError
-from kundenwert.histories.base import as_histories, check_clock
-from kundenwert.posterior.base import thinning
-from kundenwert.posterior.purchase import PurchasePosterior
-from kundenwert.posterior.spend import SpendPosterior
-from kundenwert.posterior.summary import Summary, summarise
+from kundenwert.economics.valuation import PARTS, valuation
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from numpy.typing import NDArray
+    from narwhals.stable.v2.typing import IntoDataFrame
 
-    from kundenwert.duration import Duration
-    from kundenwert.histories import Cells, Clock, CustomerHistories, HistoryColumn
-    from kundenwert.models.core import Array
+    from kundenwert.duration import Horizon
+    from kundenwert.economics.economics import Economics
+    from kundenwert.economics.terms import KnownAmount
+    from kundenwert.histories import Histories
+    from kundenwert.posterior import ContractPosterior, PurchasePosterior, SpendPosterior
 
-__all__ = ["check_posteriors", "net_present_value", "value_summary"]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Needs:
-    """The columns that two models need together."""
-
-    needs: tuple[HistoryColumn, ...]
-    clock: Clock
+__all__ = ["net_present_value"]
 
 
 def net_present_value(
-    purchases: PurchasePosterior,
-    spend: SpendPosterior,
-    histories: CustomerHistories,
+    purchases: PurchasePosterior | ContractPosterior,
+    spend: SpendPosterior | KnownAmount,
+    histories: Histories,
     economics: Economics,
     *,
-    horizon: Duration,
+    horizon: Horizon,
+    customers: IntoDataFrame | None = None,
+    renewal_due: bool = False,
     interval: float = 0.90,
 ) -> pd.DataFrame:
-    """Expected net present value of the purchases still to come, per customer: columns mean, lower, upper.
+    """Expected net present value of what is still to come, per customer, and its parts.
 
-    Expected discounted purchases in (T, T + horizon], times the expected amount of a purchase, times the margin.
-    Draws of purchases and spend are paired, so that the interval holds the uncertainty of both; it does not hold the
-    chance of the single customer, who will buy or not.
+    Expected discounted purchases in (T, T + horizon], times the expected amount of a purchase, times the margin; less
+    the costs of orders and of retention; plus the value of customers whom they bring. What was spent to win a customer
+    is gone and does not count. Draws of purchases and spend are paired, so that the interval holds the uncertainty of
+    both; it does not hold the chance of the single customer, who will buy or not: see
+    :func:`kundenwert.realised_value`.
 
     Parameters
     ----------
-    purchases : PurchasePosterior
-        When customers buy.
-    spend : SpendPosterior
-        How much they spend; taken as independent of how often they buy.
-    histories : CustomerHistories
-        The customers, with amounts.
+    purchases : PurchasePosterior or ContractPosterior
+        When customers buy, or end their contracts.
+    spend : SpendPosterior or KnownAmount
+        How much they spend at a purchase, taken as independent of how often they buy; or what it is known to be, as
+        the fee of a contract.
+    histories : CustomerHistories, OpportunityHistories or ContractHistories
+        The customers; with amounts, if spend is modelled.
     economics : Economics
-        Margin and discount rate.
-    horizon : Duration
-        How far ahead, or LIFETIME.
+        Margins, costs and discounting.
+    horizon : Duration, Periods or LIFETIME
+        How far ahead.
+    customers : data frame, optional
+        Table with ``customer_id`` and the columns that `economics` or `spend` look up by :class:`PerCustomer`.
+    renewal_due : bool
+        For contracts: whether the next renewal is due right now, so that the value is that just before it is known
+        who renews. By default it is an interval away, and the value is that just after the last renewal.
     interval : float
         Probability of the equal-tailed interval.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``mean``, ``lower``, ``upper``; then ``margin``, ``order_cost``, ``retention_cost`` and ``referral``,
+        each followed by its ``_lower`` and ``_upper``. The mean is margin - order_cost - retention_cost + referral.
 
     Raises
     ------
     InfiniteValueError
         If purchases for life are not finite without discounting, or the mean amount is infinite.
     MissingInformationError
-        If the histories have no amounts.
+        If the histories have no amounts, or a table of customers is missing.
     """
-    check_posteriors(purchases, spend, economics)
-    summary, cells = value_summary(purchases, spend, histories, economics, horizon=horizon, interval=interval)
-    return summary.at(cells.index).to_pandas(histories.customer_id)
-
-
-def value_summary(
-    purchases: PurchasePosterior,
-    spend: SpendPosterior,
-    histories: CustomerHistories,
-    economics: Economics,
-    *,
-    horizon: Duration,
-    interval: float,
-) -> tuple[Summary, Cells]:
-    """Net present value of each distinct history, and the histories."""
-    check_clock(purchases.model, as_histories(histories))
-    histories = histories.in_unit(purchases.unit)
-    cells = histories.cells(_Needs((*purchases.model.needs, *spend.model.needs), purchases.model.clock))
-    purchase_draws, spend_draws = _paired(purchases.of_cells.draws, spend.of_cells.draws)
-    purchases = purchases.chosen(purchase_draws)
-    # customers who differ in spend only share the costly part; both kinds of cells are sorted alike
-    purchase_cells = histories.cells(purchases.model)
-    member = np.empty(len(cells), dtype=np.int64)
-    member[cells.index] = np.arange(len(histories))
-    shared = purchase_cells.index[member]
-    discounted = purchases.discounted_of(economics.annual_discount_rate, horizon)(purchase_cells)
-    expected = spend.finite_spend(cells, spend_draws)
-
-    def values(rows: slice) -> Array:
-        first, last = shared[rows.start], shared[rows.stop - 1] + 1
-        return np.asarray(discounted(slice(first, last))[shared[rows] - first] * expected(rows) * economics.margin)
-
-    return summarise(len(cells), purchases.of_cells.draws, values, interval, leave_out_nan=True), cells
-
-
-def _paired(purchases: int, spend: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions of draws that go together.
-
-    Draws pair by position: their random order makes them independent. The longer posterior is thinned evenly; a
-    single draw goes with all of the other.
-    """
-    count = max(purchases, spend) if min(purchases, spend) == 1 else min(purchases, spend)
-    return thinning(purchases, count), thinning(spend, count)
-
-
-def check_posteriors(purchases: object, spend: object, economics: object) -> None:
-    """Refuse arguments in the wrong place."""
-    expected = (
-        ("purchases", purchases, PurchasePosterior, "kundenwert.fit(kundenwert.MBGNBD(), …)"),
-        ("spend", spend, SpendPosterior, "kundenwert.fit(kundenwert.GammaGamma(), …)"),
-        ("economics", economics, Economics, "kundenwert.Economics(margin=…, annual_discount_rate=…)"),
+    values = valuation(
+        purchases, spend, histories, economics, horizon=horizon, customers=customers, renewal_due=renewal_due
     )
-    for name, value, kind, example in expected:
-        if not isinstance(value, kind):
-            message = f"{name} must be a {kind.__name__}, got {type(value).__name__}; make one with {example}"
-            raise SpecificationError(message)
+    summaries = values.summaries(interval)
+    columns = dict(zip(("mean", "lower", "upper"), summaries["npv"].at(values.index).columns(), strict=True))
+    for part in PARTS:
+        ends = summaries[part].at(values.index).columns() if part in summaries else [np.zeros(len(histories))] * 3
+        columns |= dict(zip((part, f"{part}_lower", f"{part}_upper"), ends, strict=True))
+    return pd.DataFrame(columns, index=histories.customer_id)

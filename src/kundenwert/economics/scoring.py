@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kundenwert.duration import check_duration
-from kundenwert.economics.npv import check_posteriors, value_summary
+from kundenwert.economics.valuation import check_posteriors, valuation
 from kundenwert.posterior.summary import summarise_all
 
 if TYPE_CHECKING:
+    from narwhals.stable.v2.typing import IntoDataFrame
+
     from kundenwert.duration import Duration
     from kundenwert.economics.economics import Economics
     from kundenwert.histories import CustomerHistories
@@ -27,6 +29,7 @@ def score(
     economics: Economics,
     *,
     horizon: Duration,
+    customers: IntoDataFrame | None = None,
     interval: float = 0.90,
 ) -> pd.DataFrame:
     """Score customers: one row each, in the order of the histories, indexed by ``customer_id``.
@@ -44,6 +47,8 @@ def score(
     horizon : Duration
         Finite period of the expectations and of the net present value. For the value of the whole relationship see
         :func:`net_present_value` with ``horizon=LIFETIME``.
+    customers : data frame, optional
+        Table with ``customer_id`` and the columns that `economics` looks up by :class:`PerCustomer`.
     interval : float
         Probability of the equal-tailed intervals.
 
@@ -55,11 +60,12 @@ def score(
     """
     check_posteriors(purchases, spend, economics)
     length = check_duration(horizon, "horizon").in_unit(purchases.unit)
-    value, value_cells = value_summary(purchases, spend, histories, economics, horizon=horizon, interval=interval)
+    values = valuation(purchases, spend, histories, economics, horizon=horizon, customers=customers)
+    value = values.summaries(interval)["npv"]
     expected_spend = spend.expected_spend(histories, interval=interval)
     cells = histories.in_unit(purchases.unit).cells(purchases.model)
-    values = purchases.of_cells
-    overview = summarise_all(len(cells), values.draws, 3, values.overview(cells, length), interval=interval)
+    of_cells = purchases.of_cells
+    overview = summarise_all(len(cells), of_cells.draws, 3, of_cells.overview(cells, length), interval=interval)
     p_alive, expected_purchases, return_probability = (
         summary.at(cells.index).to_pandas(histories.customer_id) for summary in overview
     )
@@ -68,7 +74,7 @@ def score(
         "expected_purchases": expected_purchases,
         "return_probability": return_probability,
         "expected_spend": expected_spend,
-        "npv": value.at(value_cells.index).to_pandas(histories.customer_id),
+        "npv": value.at(values.index).to_pandas(histories.customer_id),
     }
     columns = {}
     for name, table in tables.items():

@@ -243,7 +243,7 @@ class ContractPosterior(Posterior):
                 )
                 raise MissingInformationError(message)
             if delta == 0 and math.isinf(length):
-                self._refuse_infinite(cells)
+                self.refuse_infinite(cells)
             return self.of_cells.renewals(cells, delta / cells.periods_per_year if delta > 0 else 0.0, length)
 
         return block
@@ -255,7 +255,8 @@ class ContractPosterior(Posterior):
             return self
         return self.with_new_cohorts([NEW_COHORT])
 
-    def _refuse_infinite(self, cells: Cells) -> None:
+    def refuse_infinite(self, cells: Cells) -> None:
+        """Raise if some contracts are expected to last for ever: for what is not discounted, and for life."""
         infinite = self.of_cells.never_ending(cells)
         if infinite > 0:
             message = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 import pandas as pd
 
-from kundenwert.duration import Duration, Horizon, check_duration
+from kundenwert.duration import Duration, Horizon, check_duration, units_per_year
 from kundenwert.errors import InfiniteValueError, MissingInformationError, SpecificationError
 from kundenwert.histories.cells import Cells
 from kundenwert.posterior.base import Posterior, thinning
@@ -159,15 +159,7 @@ class PurchasePosterior(Posterior):
         interval : float
             Probability of the equal-tailed interval.
         """
-        none = np.zeros(1)
-        new = Cells(
-            columns={"x": none, "T": none, "t_x": none},
-            counts=np.ones(1, dtype=np.int64),
-            index=np.zeros(1, dtype=np.int64),
-            unit=self.unit,
-            periods_per_year=math.nan,
-        )
-        summary = summarise(1, self.of_cells.draws, self.purchases_of(horizon, NOW)(new), interval)
+        summary = summarise(1, self.of_cells.draws, self.purchases_of(horizon, NOW)(self.new_customer()), interval)
         return Estimate(float(summary.mean[0]), float(summary.lower[0]), float(summary.upper[0]))
 
     @property
@@ -188,15 +180,27 @@ class PurchasePosterior(Posterior):
         """Values per cell and draw: what tables are made of."""
         return PurchaseValues(self.model, self.theta)
 
+    def new_customer(self, every: float = math.nan) -> Cells:
+        """One customer who has just bought for the first time; opportunities come `every` so many years."""
+        none = np.zeros(1)
+        return Cells(
+            columns={"x": none, "T": none, "t_x": none},
+            counts=np.ones(1, dtype=np.int64),
+            index=np.zeros(1, dtype=np.int64),
+            unit=self.unit,
+            periods_per_year=1 / every if self.model.clock == "opportunity" else units_per_year(self.unit),
+        )
+
     def discounted_of(self, annual_discount_rate: float, horizon: Horizon) -> Callable[[Cells], Block]:
         """Discounted purchases of cells, block by block."""
         delta = math.log1p(check_rate(annual_discount_rate))
         length = check_duration(horizon, "horizon", lifetime=True).in_unit(self.unit)
         if delta == 0 and horizon.is_lifetime:
-            self._refuse_infinite()
+            self.refuse_infinite()
         return lambda cells: self.of_cells.discounted_purchases(cells, _per_period(delta, cells), length)
 
-    def _refuse_infinite(self) -> None:
+    def refuse_infinite(self) -> None:
+        """Raise if some customers are expected to buy for ever: for what is not discounted, and for life."""
         zero = np.zeros(1)
         alive = self.model.alive(self.theta, zero, zero)
         forever = [customer.discounted_purchases(0.0, math.inf) for customer in alive]

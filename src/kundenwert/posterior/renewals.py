@@ -37,17 +37,17 @@ class ContractValues:
 
     def survival(self, cells: Cells, ahead: float) -> Block:
         """P(still active `ahead` renewals later); 0 for contracts that have ended."""
-        return self._of_active(cells, lambda contract: contract.survival(ahead), 0.0)
+        return self.of_active(cells, lambda contract: contract.survival(ahead), 0.0)
 
     def churn(self, cells: Cells, ahead: float) -> Block:
         """P(ended `ahead` renewals later); 1 for contracts that have ended."""
-        return self._of_active(cells, lambda contract: contract.churn(ahead), 1.0)
+        return self.of_active(cells, lambda contract: contract.churn(ahead), 1.0)
 
     def renewals(self, cells: Cells, rate: float, horizon: float) -> Block:
         """Expected renewals among the next `horizon`, the j-th counting exp(-rate j); 0 for those that have ended."""
         if math.isinf(horizon):
             return lambda rows: self._for_life(cells, rate, rows)
-        return self._of_active(cells, lambda contract: contract.renewals(rate, horizon), 0.0)
+        return self.of_active(cells, lambda contract: contract.renewals(rate, horizon), 0.0)
 
     def new_survival(self, up_to: int) -> Block:
         """P(a new contract is active after renewal t), t = 0 … up_to of every cohort, cohort by cohort."""
@@ -81,7 +81,9 @@ class ContractValues:
         index = np.broadcast_to(self._living(cohorts, np.zeros(len(cohorts))).tail_index(), (len(cohorts), self.draws))
         return float(np.mean((index <= 1).any(axis=0)))
 
-    def _of_active(self, cells: Cells, value: Callable[[LivingContract], Array], ended: float) -> Block:
+    def of_active(self, cells: Cells, value: Callable[[LivingContract], Array], ended: float) -> Block:
+        """A value of the contracts that are active; `ended` for the others."""
+
         def values(rows: slice) -> Array:
             active = cells["ended"][rows] == 0
             result = np.full((len(active), self.draws), ended)

@@ -52,6 +52,10 @@ class Summary:
         """The summary looked up at row positions."""
         return Summary(self.mean[rows], self.lower[rows], self.upper[rows])
 
+    def columns(self) -> tuple[Array, Array, Array]:
+        """Mean, lower and upper."""
+        return self.mean, self.lower, self.upper
+
     def to_pandas(self, index: pd.Index) -> pd.DataFrame:
         """A table with columns mean, lower and upper."""
         return pd.DataFrame({"mean": self.mean, "lower": self.lower, "upper": self.upper}, index=index)

@@ -49,19 +49,19 @@ class PurchaseValues:
         if ahead == 0:
             states_now = self.states_now(cells)
             return lambda rows: states_now(rows).sum(axis=0)
-        return self._expected(cells, lambda customer: customer.survival(ahead))
+        return self.expected(cells, lambda customer: customer.survival(ahead))
 
     def purchases(self, cells: Cells, start: float, horizon: float) -> Block:
         """Expected purchases in (T + start, T + start + horizon]."""
         if horizon == 0:
             return self._nothing
-        return self._expected(cells, lambda customer: customer.purchases(start, horizon))
+        return self.expected(cells, lambda customer: customer.purchases(start, horizon))
 
     def returns(self, cells: Cells, horizon: float) -> Block:
         """P(at least one purchase in (T, T + horizon])."""
         if horizon == 0:
             return self._nothing
-        return self._expected(cells, lambda customer: customer.returns(horizon))
+        return self.expected(cells, lambda customer: customer.returns(horizon))
 
     def overview(self, cells: Cells, horizon: float) -> Callable[[slice], tuple[Array, ...]]:
         """P(alive), expected purchases and return probability within the horizon, in one pass."""
@@ -81,7 +81,7 @@ class PurchaseValues:
         """Expected purchases in (T, T + horizon], one at u after T counting exp(-rate u)."""
         if horizon == 0:
             return self._nothing
-        return self._expected(cells, lambda customer: customer.discounted_purchases(rate, horizon))
+        return self.expected(cells, lambda customer: customer.discounted_purchases(rate, horizon))
 
     def count_probabilities(self, cells: Cells, horizon: float, up_to: int) -> Array:
         """Posterior mean of P(exactly m purchases in (T, T + horizon]), shape (cells, up_to + 1)."""
@@ -103,7 +103,7 @@ class PurchaseValues:
         in_blocks(len(cells), self.draws, work)
         return result
 
-    def _expected(self, cells: Cells, expectation: Callable[[AliveCustomer], Array]) -> Block:
+    def expected(self, cells: Cells, expectation: Callable[[AliveCustomer], Array]) -> Block:
         """An expectation over the states that customers may be in."""
         states_now, averaged = self.states_now(cells), self._averaged(cells, expectation)
         return lambda rows: _over_states(states_now(rows), averaged, rows)

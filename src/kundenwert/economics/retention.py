@@ -1,0 +1,76 @@
+"""Whom the firm keeps serving: rules, because nobody can see who is still a customer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from kundenwert.duration import Duration, check_duration
+from kundenwert.economics.terms import is_number
+from kundenwert.errors import SpecificationError
+
+__all__ = [
+    "EveryoneFor",
+    "RetentionRule",
+    "WhileActive",
+    "WhilePAliveAbove",
+    "WhileReturnProbabilityAbove",
+]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class EveryoneFor:
+    """Serve every customer for so long from now on, whatever they do."""
+
+    period: Duration
+
+    def __post_init__(self) -> None:
+        check_duration(self.period, "EveryoneFor(…)", lifetime=True)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class WhilePAliveAbove:
+    """Serve a customer as long as P(alive), judged by all purchases until then, is above a threshold.
+
+    Who falls silent is dropped after a while; who buys again is taken up again.
+    """
+
+    threshold: float
+
+    def __post_init__(self) -> None:
+        _check_threshold(self.threshold)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhileReturnProbabilityAbove:
+    """Serve a customer as long as the probability of a purchase within `horizon` is above a threshold.
+
+    It is judged by all purchases until then. Who falls silent is dropped after a while; who buys again is taken up
+    again.
+    """
+
+    threshold: float
+    horizon: Duration
+
+    def __post_init__(self) -> None:
+        _check_threshold(self.threshold)
+        check_duration(self.horizon, "horizon")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class WhileActive:
+    """Serve contracts until they end. Only with contracts can the firm see who is still a customer."""
+
+
+type RetentionRule = EveryoneFor | WhilePAliveAbove | WhileReturnProbabilityAbove | WhileActive
+"""Whom the firm keeps serving."""
+
+
+def _check_threshold(threshold: object) -> None:
+    if not is_number(threshold) or not 0 < threshold < 1:  # type: ignore[operator]  # a number by the first condition
+        message = f"a threshold is a probability between 0 and 1, for example 0.2; got {threshold!r}"
+        raise SpecificationError(message)
