@@ -16,11 +16,12 @@ from kundenwert.histories.validation import refuse, shown
 if TYPE_CHECKING:
     import pandas as pd
     from narwhals.stable.v2.typing import IntoDataFrame
+    from numpy.typing import NDArray
 
     from kundenwert.economics.economics import Economics
     from kundenwert.models.core import Array
 
-__all__ = ["OwnValues", "looked_up", "own_values"]
+__all__ = ["OwnValues", "looked_up", "own_values", "rows_of"]
 
 
 @final
@@ -42,6 +43,15 @@ class OwnValues:
     order_cost: Array
     annual_retention_cost: Array
     amount: Array
+
+    def take(self, positions: NDArray[np.int64]) -> OwnValues:
+        """The values of the customers at these positions."""
+        return OwnValues(
+            margin=self.margin[positions],
+            order_cost=self.order_cost[positions],
+            annual_retention_cost=self.annual_retention_cost[positions],
+            amount=self.amount[positions],
+        )
 
 
 def own_values(
@@ -88,7 +98,24 @@ def looked_up(
             f"and {value.column}: customers=table"
         )
         raise MissingInformationError(message)
-    table, ids = customer_table(customers, "customer_id", [value.column])
+    table, place = rows_of(customers, value.column, name, customer_id)
+    values = numbers(table, value.column)[place]
+    expected = "an amount of money, 0 or more" if math.isinf(largest) else "a share between 0 and 1, 0.30 for 30 %"
+    refuse(
+        ~(np.isfinite(values) & (values >= 0) & (values <= largest)),
+        customer_id,
+        {value.column: values},
+        expected,
+        f"correct it in the table of customers; it is taken as {name}",
+    )
+    return values
+
+
+def rows_of(
+    customers: IntoDataFrame, column: str, name: str, customer_id: pd.Index
+) -> tuple[Table, NDArray[np.int64]]:
+    """The table of customers, which has this column, and the row of each customer in it."""
+    table, ids = customer_table(customers, "customer_id", [column])
     if not ids.is_unique:
         message = f"customers has two rows for customer {shown(ids[ids.duplicated()], 0)}; expected one per customer"
         raise RowError(message)
@@ -100,13 +127,4 @@ def looked_up(
             f"per customer, with a value for {name}"
         )
         raise RowError(message)
-    values = numbers(table, value.column)[place]
-    expected = "an amount of money, 0 or more" if math.isinf(largest) else "a share between 0 and 1, 0.30 for 30 %"
-    refuse(
-        ~(np.isfinite(values) & (values >= 0) & (values <= largest)),
-        customer_id,
-        {value.column: values},
-        expected,
-        f"correct it in the table of customers; it is taken as {name}",
-    )
-    return values
+    return table, np.asarray(place, dtype=np.int64)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kundenwert.duration import check_duration
-from kundenwert.economics.valuation import check_posteriors, valuation
+from kundenwert.economics.distinct import check_posteriors
+from kundenwert.economics.valuation import valuation
 from kundenwert.posterior.summary import summarise_all
 
 if TYPE_CHECKING:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from kundenwert.economics.retention import EveryoneFor, RetentionRule, WhileActive
+from kundenwert.economics.futures import Service
+from kundenwert.economics.retention import (
+    EveryoneFor,
+    RetentionRule,
+    WhileActive,
+    WhilePAliveAbove,
+    WhileReturnProbabilityAbove,
+)
 from kundenwert.economics.streams import discounted_renewals, periods_per_year
 from kundenwert.errors import InfiniteValueError, SpecificationError
+from kundenwert.parallel import in_parallel
+from kundenwert.posterior.base import thinning
 from kundenwert.posterior.contract import ContractPosterior
 
 if TYPE_CHECKING:
@@ -19,6 +28,12 @@ if TYPE_CHECKING:
     from kundenwert.posterior.values import Block
 
 __all__ = ["serving_time"]
+
+FUTURES: Final = 2**22  # in all, spread over the cells
+FEWEST: Final = 64
+MOST: Final = 1024
+AT_ONCE: Final = 2**18
+SEED: Final = 1  # the same question has the same answer
 
 
 def serving_time(
@@ -44,8 +59,14 @@ def serving_time(
             return _for_everyone(posterior, timeline, period.in_unit("year"))
         case WhileActive():
             return _while_active(posterior, cells, timeline, length, due=due)
-        case _:
-            raise NotImplementedError
+        case WhilePAliveAbove() | WhileReturnProbabilityAbove():
+            if isinstance(posterior, ContractPosterior):
+                message = (
+                    f"{rule!r} is a rule for customers without contracts; whether a contract is active is known: take "
+                    "kundenwert.WhileActive()"
+                )
+                raise SpecificationError(message)
+            return _by_futures(posterior, cells, timeline, rule, length)
 
 
 def _for_everyone(posterior: PurchasePosterior | ContractPosterior, timeline: Timeline, years: float) -> Block:
@@ -79,3 +100,25 @@ def _while_active(
         later = discounted_renewals(posterior, cells, timeline, length=max(length - 1, 0))
         now = float(timeline.discount(np.zeros(1))[0])
     return lambda rows: interval * (now * active[rows, None] + later(rows))
+
+
+def _by_futures(
+    posterior: PurchasePosterior, cells: Cells, timeline: Timeline, rule: RetentionRule, length: float
+) -> Block:
+    """The mean over simulated futures, the same for all draws: the path of purchases decides who is served."""
+    service = Service.of(posterior, cells, timeline, rule)
+    horizon = min(length, service.years * periods_per_year(cells))
+    count = int(np.clip(FUTURES // max(len(cells), 1), FEWEST, MOST))
+    values = posterior.of_cells
+    draws = thinning(values.draws, count)
+    served = np.empty(len(cells))
+    step = max(1, AT_ONCE // count)
+
+    def work(start: int) -> None:
+        rows = slice(start, min(start + step, len(cells)))
+        rng = np.random.default_rng([SEED, start])
+        purchases = values.futures(cells, rows, draws, horizon, rng)
+        served[rows] = service(cells, rows, count, purchases).reshape(-1, count).mean(axis=1)
+
+    in_parallel(work, range(0, len(cells), step))
+    return lambda rows: np.broadcast_to(served[rows, None], (rows.stop - rows.start, values.draws))

@@ -1,8 +1,4 @@
-"""The value of what is still to come and its parts, for each distinct customer and each draw.
-
-Customers are alike if their histories and their own margins and costs are; each kind is a row. Rows are in the order of
-the histories that purchases depend on, so that what is costly is computed once for those who differ in spend only.
-"""
+"""The value of what is still to come and its parts, for each kind of customer and each draw."""
 
 from __future__ import annotations
 
@@ -10,21 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
-import pandas as pd
 
-from kundenwert.duration import check_duration
-from kundenwert.economics.economics import Economics
-from kundenwert.economics.lookup import OwnValues, own_values
+from kundenwert.economics.distinct import DistinctCustomers
 from kundenwert.economics.referral import referred_value
 from kundenwert.economics.serving import serving_time
 from kundenwert.economics.streams import discounted_purchases, discounted_renewals, periods_per_year
-from kundenwert.economics.terms import KnownAmount
 from kundenwert.economics.timeline import Timeline
 from kundenwert.errors import SpecificationError
-from kundenwert.histories.base import as_histories, check_clock
-from kundenwert.posterior.base import thinning
 from kundenwert.posterior.contract import ContractPosterior
-from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior
 from kundenwert.posterior.summary import Summary, summarise_all
 
@@ -33,23 +22,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.duration import Horizon
-    from kundenwert.histories import Cells, Clock, Histories, HistoryColumn
+    from kundenwert.economics.economics import Economics
+    from kundenwert.economics.terms import KnownAmount
+    from kundenwert.histories import Histories
     from kundenwert.models.core import Array
+    from kundenwert.posterior import PurchasePosterior
     from kundenwert.posterior.values import Block
 
-__all__ = ["PARTS", "Valuation", "check_posteriors", "paired", "valuation"]
+__all__ = ["PARTS", "Valuation", "valuation"]
 
 PARTS: Final = ("margin", "order_cost", "retention_cost", "referral")
 SIGNS: Final = {"margin": 1, "order_cost": -1, "retention_cost": -1, "referral": 1}
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Needs:
-    """The columns that two models need together."""
-
-    needs: tuple[HistoryColumn, ...]
-    clock: Clock
 
 
 @final
@@ -127,64 +110,54 @@ def valuation(
     MissingInformationError
         If the histories have no amounts, or a table of customers is missing.
     """
-    check_posteriors(purchases, spend, economics)
-    check_clock(purchases.model, as_histories(histories))
-    length = check_duration(horizon, "horizon", lifetime=True).in_unit(purchases.unit)
-    own = own_values(economics, spend, histories.customer_id, customers)
-    histories = histories.in_unit(purchases.unit)
-    cells, spend_of = purchases.cells_of(histories), None
-    base = cells
+    kinds = DistinctCustomers.of(purchases, spend, histories, economics, horizon=horizon, customers=customers)
+    plain = Timeline.of(economics, kinds.years, margin=False)
+    along_margin = Timeline.of(economics, kinds.years, margin=True)
+    bought = _events(kinds, along_margin, due=renewal_due)
+    counted = bought if along_margin == plain else _events(kinds, plain, due=renewal_due)
+    draws = kinds.purchases.of_cells.draws
+
+    def of_rows(factor: Array, *blocks: tuple[Block, NDArray[np.int64]]) -> Block:
+        def values(rows: slice) -> Array:
+            result = factor[rows, None]
+            for block, place in blocks:
+                result = result * at(block, place, rows)
+            return np.asarray(np.broadcast_to(result, (len(result), draws)))
+
+        return values
+
+    amounts = []
     if isinstance(spend, SpendPosterior):
-        chosen, positions = paired(purchases.of_cells.draws, spend.of_cells.draws)
-        purchases = purchases.chosen(chosen)
-        cells = histories.cells(_Needs((*purchases.model.needs, *spend.model.needs), purchases.model.clock))
-        spend_of = spend.finite_spend(cells, positions)
-    rows = _Rows.of(cells.index, own)
-    # customers who differ in spend only share the costly part; both kinds of cells are sorted alike
-    shared = base.index[rows.customer]
-    events = _Events(purchases, base, length, renewal_due)
-    years = length / periods_per_year(base)
-    plain = Timeline.of(economics, years, margin=False)
-    along_margin = Timeline.of(economics, years, margin=True)
-    bought = events(along_margin)
-    counted = bought if along_margin == plain else events(plain)
-
-    def of_rows(values: Array, *blocks: tuple[Block, NDArray[np.int64]]) -> Block:
-        def block(chosen: slice) -> Array:
-            result = values[chosen, None]
-            for of_places, place in blocks:
-                result = result * at(of_places, place, chosen)
-            return np.asarray(np.broadcast_to(result, (len(result), purchases.of_cells.draws)))
-
-        return block
-
-    parts: dict[str, Block] = {}
-    per_purchase = [(bought, shared)] if spend_of is None else [(bought, shared), (spend_of, rows.cell)]
-    parts["margin"] = of_rows(own.margin[rows.customer] * own.amount[rows.customer], *per_purchase)
+        amounts.append((spend.finite_spend(kinds.cells, kinds.spend_draws), kinds.cell))
+    own = kinds.own
+    parts: dict[str, Block] = {"margin": of_rows(own.margin * own.amount, (bought, kinds.shared), *amounts)}
     if own.order_cost.any():
-        parts["order_cost"] = of_rows(own.order_cost[rows.customer], (counted, shared))
-    if economics.retention_rule is not None and own.annual_retention_cost.any():
-        rule = economics.retention_rule
-        served = serving_time(purchases, base, plain, rule, length=length, due=renewal_due)
-        parts["retention_cost"] = of_rows(own.annual_retention_cost[rows.customer], (served, shared))
+        parts["order_cost"] = of_rows(own.order_cost, (counted, kinds.shared))
+    rule = economics.retention_rule
+    if rule is not None and own.annual_retention_cost.any():
+        served = serving_time(kinds.purchases, kinds.base, plain, rule, length=kinds.length, due=renewal_due)
+        parts["retention_cost"] = of_rows(own.annual_retention_cost, (served, kinds.shared))
     if economics.referral is not None and economics.referral.per_purchase > 0:
-        of_new = _of_new_customer(purchases, plain, length) if economics.referral.generations > 1 else None
+        of_new = _of_new_customer(kinds, plain) if economics.referral.generations > 1 else None
         brought = referred_value(economics.referral, counted, of_new)
-        parts["referral"] = of_rows(np.ones(len(rows.customer)), (brought, shared))
-    return Valuation(
-        index=rows.index,
-        counts=np.bincount(rows.index, minlength=len(rows.customer)),
-        draws=purchases.of_cells.draws,
-        parts=parts,
-    )
+        parts["referral"] = of_rows(np.ones(len(kinds)), (brought, kinds.shared))
+    return Valuation(index=kinds.index, counts=kinds.counts, draws=draws, parts=parts)
 
 
-def _of_new_customer(posterior: PurchasePosterior | ContractPosterior, timeline: Timeline, length: float) -> Array:
+def _events(kinds: DistinctCustomers, timeline: Timeline, *, due: bool) -> Block:
+    """Purchases, or renewals, of the histories that they depend on, discounted along a timeline."""
+    if isinstance(kinds.purchases, ContractPosterior):
+        return discounted_renewals(kinds.purchases, kinds.base, timeline, length=kinds.length, due=due)
+    return discounted_purchases(kinds.purchases, kinds.base, timeline, length=kinds.length)
+
+
+def _of_new_customer(kinds: DistinctCustomers, timeline: Timeline) -> Array:
     """Discounted repeat purchases of a customer who has just bought for the first time, shape (draws,)."""
-    if isinstance(posterior, ContractPosterior):
+    if isinstance(kinds.purchases, ContractPosterior):
         message = "referrals are counted for one generation where customers have contracts; expected generations=1"
         raise SpecificationError(message)
-    block = discounted_purchases(posterior, posterior.new_customer(), timeline, length=length)
+    new = kinds.purchases.new_customer(1 / periods_per_year(kinds.base))
+    block = discounted_purchases(kinds.purchases, new, timeline, length=kinds.length)
     return np.asarray(block(slice(0, 1))[0])
 
 
@@ -192,80 +165,3 @@ def at(block: Block, place: NDArray[np.int64], rows: slice) -> Array:
     """Values of a block at the places of these rows, which never decrease."""
     first, last = place[rows.start], place[rows.stop - 1] + 1
     return np.asarray(block(slice(int(first), int(last)))[place[rows] - first])
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Events:
-    """Purchases, or renewals, of cells within a horizon, discounted along a timeline."""
-
-    posterior: PurchasePosterior | ContractPosterior
-    cells: Cells
-    length: float
-    due: bool
-
-    def __call__(self, timeline: Timeline) -> Block:
-        if isinstance(self.posterior, ContractPosterior):
-            return discounted_renewals(self.posterior, self.cells, timeline, length=self.length, due=self.due)
-        return discounted_purchases(self.posterior, self.cells, timeline, length=self.length)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The distinct customers: the row of each customer; for each row its cell and a customer who stands for it."""
-
-    index: NDArray[np.int64]
-    cell: NDArray[np.int64]
-    customer: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, cell: NDArray[np.int64], own: OwnValues) -> _Rows:
-        key = cell
-        for values in (own.margin, own.order_cost, own.annual_retention_cost, own.amount):
-            if len(values) and (values != values[0]).any():
-                code, distinct = pd.factorize(values, sort=True)
-                key, _ = pd.factorize(key * len(distinct) + code, sort=True)
-        index, distinct_keys = pd.factorize(key, sort=True)
-        customer = np.empty(len(distinct_keys), dtype=np.int64)
-        customer[index] = np.arange(len(index))
-        return cls(index=index, cell=cell[customer], customer=customer)
-
-
-def paired(purchases: int, spend: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions of draws that go together.
-
-    Draws pair by position: their random order makes them independent. The longer posterior is thinned evenly; a
-    single draw goes with all of the other.
-    """
-    count = max(purchases, spend) if min(purchases, spend) == 1 else min(purchases, spend)
-    return thinning(purchases, count), thinning(spend, count)
-
-
-def check_posteriors(purchases: object, spend: object, economics: object) -> None:
-    """Refuse arguments in the wrong place."""
-    if not isinstance(purchases, (PurchasePosterior, ContractPosterior)):
-        message = (
-            f"purchases must be a PurchasePosterior or a ContractPosterior, got {type(purchases).__name__}; make one "
-            "with kundenwert.fit(kundenwert.MBGNBD(), …)"
-        )
-        raise SpecificationError(message)
-    if not isinstance(spend, (SpendPosterior, KnownAmount)):
-        message = (
-            f"spend must be a SpendPosterior or a KnownAmount, got {type(spend).__name__}; make one with "
-            "kundenwert.fit(kundenwert.GammaGamma(), …), or say kundenwert.KnownAmount(29.90)"
-        )
-        raise SpecificationError(message)
-    if isinstance(spend, SpendPosterior) and purchases.model.clock != spend.model.clock:
-        message = (
-            f"{type(spend.model).__name__} learns from amounts in a log, and histories for "
-            f"{type(purchases.model).__name__} hold none; say what a purchase or period costs: "
-            "kundenwert.KnownAmount(29.90)"
-        )
-        raise SpecificationError(message)
-    if not isinstance(economics, Economics):
-        message = (
-            f"economics must be an Economics, got {type(economics).__name__}; make one with "
-            "kundenwert.Economics(margin=…, annual_discount_rate=…)"
-        )
-        raise SpecificationError(message)

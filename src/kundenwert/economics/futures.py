@@ -1,0 +1,122 @@
+"""Simulated futures of customers, and what they come to: the realised net present value, future by future."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, final
+
+import numpy as np
+
+from kundenwert.economics.cutoffs import Cutoffs
+from kundenwert.economics.retention import EveryoneFor, WhileActive, WhilePAliveAbove, WhileReturnProbabilityAbove
+from kundenwert.economics.streams import periods_per_year
+from kundenwert.errors import InfiniteValueError, SpecificationError
+
+if TYPE_CHECKING:
+    from kundenwert.economics.retention import RetentionRule
+    from kundenwert.economics.timeline import Timeline
+    from kundenwert.histories import Cells
+    from kundenwert.models.core import Array, Purchases
+    from kundenwert.posterior import PurchasePosterior
+
+__all__ = ["Service", "farthest_year"]
+
+EXTRA: Final = 64.0
+MOST: Final = 1e5
+NEGLIGIBLE: Final = 1e-4  # what money counts where futures end that have no other end
+
+
+def farthest_year(timeline: Timeline) -> float:
+    """Until when futures are followed, in years: to the horizon, or until money counts next to nothing.
+
+    Raises
+    ------
+    InfiniteValueError
+        If there is no horizon, and nothing is discounted.
+    """
+    if math.isfinite(timeline.horizon):
+        return timeline.horizon
+    rate = math.log1p(timeline.rates[-1][1]) - timeline.growth
+    if rate <= 0:
+        message = (
+            "without discounting, or with margins that grow faster, futures for life cannot be followed to their end; "
+            "give a higher annual_discount_rate or a finite horizon, such as kundenwert.years(10)"
+        )
+        raise InfiniteValueError(message)
+    constant_from = max(timeline.rates[-1][0], timeline.margins[-1][0])
+    return constant_from - math.log(NEGLIGIBLE) / rate
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Discounted years of service along simulated futures.
+
+    Attributes
+    ----------
+    timeline
+        What money counts when, without the path of margins.
+    years
+        Until when futures are followed.
+    fixed
+        Discounted years of service that do not depend on what customers do.
+    cutoffs
+        The silence at which service ends; None if it does not depend on what customers do.
+    """
+
+    timeline: Timeline
+    years: float
+    fixed: float
+    cutoffs: Cutoffs | None
+
+    @classmethod
+    def of(cls, posterior: PurchasePosterior, cells: Cells, timeline: Timeline, rule: RetentionRule) -> Service:
+        """Service by a rule of customers without contracts."""
+        years = farthest_year(timeline)
+        match rule:
+            case EveryoneFor(period=period):
+                served = np.array([min(years, period.in_unit("year"))])
+                return cls(timeline, years, float(timeline.annuity(served)[0]), None)
+            case WhileActive():
+                message = (
+                    "WhileActive() is a rule for contracts: without one, nobody sees who is still a customer; take "
+                    "kundenwert.WhilePAliveAbove(0.2), for example"
+                )
+                raise SpecificationError(message)
+            case WhilePAliveAbove() | WhileReturnProbabilityAbove():
+                ahead = years * periods_per_year(cells)
+                oldest = float(cells["T"].max(initial=0.0))
+                # a customer who buys at their present pace hardly ever doubles it
+                busiest = cells["x"].max(initial=0.0) * (2 + 2 * ahead / max(oldest, 1e-9)) + EXTRA
+                cutoffs = Cutoffs.of(
+                    posterior, rule, most=min(busiest, MOST), latest=oldest + ahead, farthest=oldest + ahead
+                )
+                return cls(timeline, years, 0.0, cutoffs)
+
+    def __call__(self, cells: Cells, rows: slice, futures: int, purchases: Purchases) -> Array:
+        """Discounted years of service of each future of the cells in the slice, shape (cells × futures,)."""
+        count = (rows.stop - rows.start) * futures
+        if self.cutoffs is None:
+            return np.full(count, self.fixed)
+        per_year = periods_per_year(cells)
+        x, t_x, T = (cells[name][rows] for name in ("x", "t_x", "T"))
+        order = np.lexsort((purchases.time, purchases.customer))
+        who, time = purchases.customer[order], purchases.time[order]
+        row = who // futures
+        first = np.searchsorted(who, np.arange(count + 1))  # the first purchase of each future
+        number = np.arange(len(who)) - first[who] + 1
+        following = np.full(len(who) + 1, math.inf)
+        same = who[1:] == who[:-1]
+        following[: len(who) - 1][same] = time[1:][same]
+        end = np.minimum(following[:-1], time + self.cutoffs(x[row] + number, T[row] + time))
+        served = np.bincount(who, self._between(time / per_year, end / per_year), count)
+        until_first = np.full(count, math.inf)
+        buys = first[1:] > first[:-1]
+        until_first[buys] = time[first[:-1][buys]]
+        left = np.repeat(np.maximum(self.cutoffs(x, t_x) - (T - t_x), 0.0), futures)
+        return served + self._between(np.zeros(count), np.minimum(until_first, left) / per_year)
+
+    def _between(self, start: Array, end: Array) -> Array:
+        """Discounted years from `start` to `end`, in years."""
+        return self.timeline.annuity(np.minimum(end, self.years)) - self.timeline.annuity(start)
