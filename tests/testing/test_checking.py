@@ -11,8 +11,12 @@ import pytest
 
 import kundenwert as kw
 from kundenwert.errors import ModelError, SpecificationError
+from kundenwert.models import AliveCustomer, LivingContract, SpendModel
+from kundenwert.models.kernels.beta_erlang import BetaErlang
 from kundenwert.models.kernels.beta_mixture import BetaMixture
+from kundenwert.models.shifted_beta_geometric import GeometricContract
 from kundenwert.testing import check_contract_model, check_purchase_model, check_spend_model
+from kundenwert.testing._ahead import AHEAD_CHECKS
 from kundenwert.testing._contracts import CONTRACT_CHECKS, contract_case
 from kundenwert.testing._population import purchase_case
 from kundenwert.testing._spend import SPEND_CHECKS, spend_case
@@ -78,6 +82,21 @@ def at_another_rate(self, rate, horizon):
 
 def too_short_a_life(self, rate, horizon):
     return BetaMixture.discounted_purchases(self, rate, min(horizon, 300.0))
+
+
+def futures(**other):
+    """Living customers who buy as others would, with fields of whom these are functions."""
+
+    def simulate(self, horizon, rng):
+        changed = {name: np.broadcast_to(change(self), self.n.shape) for name, change in other.items()}
+        return BetaMixture.simulate(dataclasses.replace(self, **changed), horizon, rng)
+
+    return living(simulate=simulate)
+
+
+def from_the_first_purchase(self, horizon, rng):
+    bought = BetaMixture.simulate(self, horizon, rng)
+    return dataclasses.replace(bought, time=bought.time + self.A[bought.customer] - 7.0)
 
 
 # what is changed, and the check that has to find it
@@ -149,6 +168,25 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"simulate": lambda theta, T, rng: kw.BGNBD().simulate(theta, T, rng)},
         "futures_average_to_the_predictions",
     ),
+    "futures with one chance to leave less": (futures(b=lambda self: self.b + 1), "simulated_futures_average"),
+    "futures of the population": (futures(n=lambda _: 0.9, A=lambda _: 7.0), "simulated_futures_average"),
+    "futures in which everybody leaves alike": (
+        futures(a=lambda self: 1e6 * self.a, b=lambda self: 1e6 * self.b),
+        "simulated_futures_average",
+    ),
+    "futures in which everybody buys alike": (
+        futures(n=lambda self: 1e6 * self.n, A=lambda self: 1e6 * self.A),
+        "simulated_futures_average",
+    ),
+    "futures of which half is simulated": (
+        living(simulate=lambda self, horizon, rng: BetaMixture.simulate(self, horizon / 2, rng)),
+        "simulated_futures_average",
+    ),
+    "futures counted from the first purchase": (living(simulate=from_the_first_purchase), "simulated_futures_are"),
+    "futures by chance of their own": (
+        living(simulate=lambda self, horizon, _: BetaMixture.simulate(self, horizon, np.random.default_rng())),
+        "simulated_futures_are",
+    ),
     "always per week": (
         {"parameters_of": lambda quantities, _: RIGHT.parameters_of(quantities, "week")},
         "quantities_and_parameters_are_two_ways_to_say_the_same",
@@ -161,7 +199,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def named(checks, name):
-    return next(check for check in checks if check.__name__ == name)
+    return next(check for check in checks if check.__name__.startswith(name))
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -170,6 +208,43 @@ def test_every_mistake_is_found(mistake):
     case = purchase_case(parameters_of(kw.MBGNBD, PURCHASES, changed), customers=60_000)
     with pytest.raises(ModelError):
         named(PURCHASE_CHECKS, name)(case)
+
+
+REGULAR: dict[str, Any] = {"k": 3, "r": 2.0, "alpha": 2.0, "a": 0.8, "b": 4.0, "unit": "day"}
+
+
+@pytest.mark.parametrize("phase", [lambda _: 0, lambda phase: (phase + 1) % 3], ids=["ignored", "off by one"])
+def test_phases_have_to_be_right_in_futures(phase):
+    """The rate of stages and the phase stand apart, so that a wrong phase is the only mistake."""
+
+    def simulate(self, horizon, rng):
+        return BetaErlang(self.k, phase(self.phase), self.n, self.A, self.a, self.b).simulate(horizon, rng)
+
+    wrong: Any = type("Customer", (BetaErlang,), {"simulate": simulate})
+
+    def alive(theta, x, T):
+        right: Any = kw.MBGCNBD(k=3).alive(theta, x, T)
+        return tuple(wrong(c.k, c.phase, c.n, c.A, c.a, c.b) for c in right)
+
+    model = type("MBGCNBD", (kw.MBGCNBD,), {"alive": staticmethod(alive)})
+    made = type("Parameters", (kw.MBGCNBD.Parameters,), {"model": lambda self: model(k=self.k)})
+    case = purchase_case(made(**REGULAR), customers=60_000)
+    with pytest.raises(ModelError, match=r"of those in state [012] after"):
+        named(PURCHASE_CHECKS, "simulated_futures_average")(case)
+
+
+def test_living_customers_need_not_be_simulated():
+    without = living(simulate=AliveCustomer.simulate)
+    case = purchase_case(parameters_of(kw.MBGNBD, PURCHASES, without), customers=3000)
+    for check in AHEAD_CHECKS:
+        check(case)
+    bare = type("GammaGamma", (kw.GammaGamma,), {"simulate_ahead": SpendModel.simulate_ahead})
+    made = type("Parameters", (kw.GammaGamma.Parameters,), {"model": lambda _: bare(money_scale=20.0)})
+    named(SPEND_CHECKS, "amounts_to_come")(spend_case(made(**SPEND), customers=3000))
+    contract = type("Contract", (GeometricContract,), {"simulate": LivingContract.simulate})
+    lives = {"living": lambda theta, _, tenure: contract(theta[0], theta[1] + tenure)}
+    values = {"gamma": 0.7, "delta": 1.2}
+    named(CONTRACT_CHECKS, "contracts_to_come")(contract_case(parameters_of(kw.ShiftedBetaGeometric, values, lives)))
 
 
 def spend(method, change):
@@ -198,6 +273,33 @@ SPEND_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+def amounts_ahead(change):
+    right: Any = kw.GammaGamma(money_scale=20.0)
+    return {"simulate_ahead": lambda theta, h, customer, rng: right.simulate_ahead(*change(theta, h, customer), rng)}
+
+
+SPEND_MISTAKES |= {
+    "amounts to come of the population": (
+        amounts_ahead(lambda theta, h, customer: (theta, {"x": 0 * h["x"], "total": 0 * h["total"]}, customer)),
+        "amounts_to_come",
+    ),
+    "amounts to come after one purchase less": (
+        amounts_ahead(lambda theta, h, customer: (theta, {"x": h["x"] - (h["x"] > 0), "total": h["total"]}, customer)),
+        "amounts_to_come",
+    ),
+    "another level for every amount to come": (
+        amounts_ahead(
+            lambda theta, h, customer: (
+                theta._replace(p=theta.p[customer], q=theta.q[customer], gamma=theta.gamma[customer]),
+                {"x": h["x"][customer], "total": h["total"][customer]},
+                np.arange(len(customer)),
+            )
+        ),
+        "amounts_to_come",
+    ),
+}
+
+
 @pytest.mark.parametrize("mistake", SPEND_MISTAKES)
 def test_every_mistake_about_spend_is_found(mistake):
     changed, name = SPEND_MISTAKES[mistake]
@@ -220,6 +322,32 @@ CONTRACT_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "ends a renewal late": (
         {"simulate": lambda theta, cohort, rng: 1 + CONTRACT.simulate(theta, cohort, rng)},
         "simulated_contracts",
+    ),
+}
+
+
+def ending(simulate):
+    """Active contracts that end otherwise."""
+    contract: Any = type("Contract", (GeometricContract,), {"simulate": simulate})
+    return {"living": lambda theta, _, tenure: contract(theta[0], theta[1] + tenure)}
+
+
+CONTRACT_MISTAKES |= {
+    "futures of new contracts": (
+        ending(lambda self, rng: GeometricContract(self.gamma, 0 * self.delta + 1.2).simulate(rng)),
+        "contracts_to_come",
+    ),
+    "futures with another tenure": (
+        ending(lambda self, rng: GeometricContract(self.gamma, self.delta + 1).simulate(rng)),
+        "contracts_to_come",
+    ),
+    "futures counted from the start": (
+        ending(lambda self, rng: GeometricContract.simulate(self, rng) + self.delta - 1.2),
+        "contracts_to_come",
+    ),
+    "the next renewal is number 0": (
+        ending(lambda self, rng: GeometricContract.simulate(self, rng) - 1),
+        "contracts_to_come",
     ),
 }
 

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["BetaDiscreteWeibull"]
 
-LARGEST_SHAPE: Final = 40.0  # beyond, t^c has no floating-point number for contracts that last
+LARGEST_SHAPE: Final = 40.0  # beyond, contracts hardly differ in how long they last
 DISCOUNT_CUTOFF: Final = 45.0  # exp(-45) is below the last digit
 LARGEST_LOG_POWER: Final = 300.0  # beyond, S(t) is a power of t^c to all digits, and products would overflow
-MOST_DIGITS: Final = 290.0  # of a number of renewals; beyond, a sum for life has no share worth mentioning
+MOST_DIGITS: Final = 290.0  # of a number of renewals
+LARGEST_ERROR: Final = 1e-9  # of a sum for life
+SMALLEST: Final = 1e-300
 LONGEST: Final = 2.0**62  # renewals; a simulated contract that lasts longer ends there
 
 
@@ -90,9 +92,8 @@ class BetaDiscreteWeibull(BetaChurnModel):
         gammas, deltas, (c,), _ = self.parts(theta)
         cohort, t = h["cohort"].astype(np.int64), h["tenure"]
         gamma, delta = f.choose(gammas, cohort), f.choose(deltas, cohort)
-        age = _power(t, c, f)
-        churn = f.log(-f.expm1(log_beta_ratio(gamma, delta + age, _step(t, 1.0, c, f), f)))
-        survived: Array = log_beta_ratio(gamma, delta, age, f)
+        churn = f.log(-f.expm1(_log_survival(gamma, delta, c, t, 1.0, f)))
+        survived: Array = _log_survival(gamma, delta, c, np.zeros_like(t), t, f)
         return survived + f.where(h["ended"] > 0, churn, 0.0)
 
     @override
@@ -104,11 +105,8 @@ class BetaDiscreteWeibull(BetaChurnModel):
     def simulate(
         self, theta: tuple[Array, ...], cohort: NDArray[np.int64], rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        gammas, deltas, (c,), _ = self.parts(theta)
-        churn = rng.beta(np.stack(gammas)[cohort], np.stack(deltas)[cohort])
-        with np.errstate(divide="ignore", over="ignore"):  # those who never leave, or leave for certain
-            renewal = np.ceil((rng.exponential(size=len(cohort)) / -np.log1p(-churn)) ** (1 / c))
-        return np.clip(renewal, 1, LONGEST).astype(np.int64)
+        ends = self.living(theta, cohort, np.zeros(len(cohort))).simulate(rng)
+        return np.minimum(ends, LONGEST).astype(np.int64)
 
 
 @final
@@ -147,14 +145,30 @@ class WeibullContract:
         last = min(horizon, math.inf if rate == 0 else max(1.0, DISCOUNT_CUTOFF / rate))
         return self._sum(rate, last, shape)
 
+    def simulate(self, rng: np.random.Generator) -> Array:
+        """The renewal at which each contract ends, counted from now.
+
+        The j at which (t + j)^c exceeds t^c + X first, where X is exponential, given a churn probability that is
+        Beta(gamma, delta + t^c).
+        """
+        # powers so large that only X/t^c matters, which then no longer depends on them, to all digits
+        known, renewed = np.maximum(self.tenure, 1.0), self.tenure > 0
+        age = np.exp(np.minimum(self.c * np.log(known), LARGEST_LOG_POWER))
+        churn = rng.beta(self.gamma, self.delta + np.where(renewed, age, 0.0))
+        with np.errstate(divide="ignore", over="ignore"):  # those who never leave, or leave for certain
+            power = rng.standard_exponential(churn.shape) / -np.log1p(-churn)
+            longer = known * np.expm1(np.log1p(power / age) / self.c)
+            return np.maximum(np.ceil(np.where(renewed, longer, power ** (1 / self.c))), 1)
+
     def _sum(self, rate: float, last: float, shape: tuple[int, ...]) -> Array:
         total = np.zeros(shape)
-        for node, weight in zip(*summation(last - 1), strict=True):
+        # the larger c, the steeper the fall: about as narrow on the logarithm as a peak of order c^2
+        for node, weight in zip(*summation(last - 1, peak=math.ceil(float(self.c.max())) ** 2), strict=True):
             total += weight * np.exp(self._log_survival(node + 1) - rate * (node + 1))
         return total
 
     def _forever(self, shape: tuple[int, ...]) -> Array:
-        """The sum without an end; beyond `last`, an integral of a power of t."""
+        """The sum without an end; beyond `last`, an integral of a power of t; NaN where it is too large for a number."""
         power = self.tail_index()
         finite = np.broadcast_to(power > 1, shape)
         slowest = float(np.min(np.broadcast_to(self.c, shape)[finite], initial=LARGEST_SHAPE))
@@ -163,32 +177,24 @@ class WeibullContract:
         last = math.floor(float(np.max(self.tenure)) + 10 ** min(MOST_DIGITS, digits / slowest))
         total = self._sum(0.0, last, shape)
         rest = self.survival(last + 0.5) * (self.tenure + last + 0.5) / np.where(finite, power - 1, 1.0)
-        return np.where(finite, total + rest, np.inf)
+        # without enough digits for `last`, S is no power of t there
+        far = np.exp(np.minimum(self.c * math.log(last), LARGEST_LOG_POWER))
+        off = self.gamma * ((self.gamma + 2 * self.delta) / far) * (rest / np.maximum(total + rest, SMALLEST))
+        return np.where(finite, np.where(off < LARGEST_ERROR, total + rest, np.nan), np.inf)
 
     def _log_survival(self, ahead: float) -> Array:
-        known = np.maximum(self.tenure, 1.0)
-        log_age, log_end = self.c * np.log(known), self.c * np.log(np.maximum(self.tenure + ahead, 1.0))
-        beyond = log_end > LARGEST_LOG_POWER
-        c = np.where(beyond, 1.0, self.c)
-        age, step = _power(self.tenure, c, NUMPY), _step(self.tenure, ahead, c, NUMPY)
-        near = np.asarray(log_beta_ratio(self.gamma, self.delta + age, step, NUMPY))
-        if not beyond.any():
-            return near
-        # powers so large that S is a power of them, to all digits
-        age = np.where(self.tenure > 0, np.exp(np.minimum(log_age, LARGEST_LOG_POWER)), 0.0)
-        step = np.exp(np.minimum(log_end, LARGEST_LOG_POWER)) - age
-        within = log_beta_ratio(self.gamma, self.delta + age, np.maximum(step, 0.0), NUMPY)
-        after = np.maximum(log_end - np.maximum(log_age, LARGEST_LOG_POWER), 0.0)
-        return np.where(beyond, within - self.gamma * after, near)
+        return np.asarray(_log_survival(self.gamma, self.delta, self.c, self.tenure, ahead, NUMPY))
 
 
-def _power(t: Array, c: Any, f: Functions) -> Any:
-    """t^c, 0 for t = 0."""
-    return f.where(t > 0, f.exp(c * np.log(np.maximum(t, 1.0))), 0.0)
+def _log_survival(gamma: Any, delta: Any, c: Any, t: Array, ahead: Array | float, f: Functions) -> Any:
+    """Log of S(t + ahead)/S(t), where t and ahead are whole: B(gamma, delta + (t + ahead)^c)/B(gamma, delta + t^c).
 
-
-def _step(t: Array, ahead: float, c: Any, f: Functions) -> Any:
-    """(t + ahead)^c - t^c without cancellation."""
-    known = np.maximum(t, 1.0)
-    grown = f.exp(c * np.log(known)) * f.expm1(c * np.log1p(ahead / known))
-    return f.where(t > 0, grown, f.exp(c * math.log(ahead)) if ahead > 0 else 0.0)
+    Once t^c is beyond all shapes S(t) is t^(-c gamma), to all digits, and there the powers need not be known.
+    """
+    known, renewed = np.maximum(t, 1.0), t > 0
+    log_age = f.minimum(c * np.log(known), LARGEST_LOG_POWER)
+    growth = c * np.where(renewed, np.log1p(ahead / known), np.log(np.maximum(ahead, 1.0)))  # of log t^c
+    within = f.minimum(growth, LARGEST_LOG_POWER - log_age)
+    age, more = f.exp(log_age), f.exp(log_age) * f.expm1(within)
+    step = f.where(renewed, more, f.where(np.asarray(ahead) > 0, age + more, 0.0))
+    return log_beta_ratio(gamma, delta + f.where(renewed, age, 0.0), step, f) - gamma * (growth - within)

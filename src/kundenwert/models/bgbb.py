@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit
 
 from kundenwert.models.core import FixedParameters, PurchaseModel, Purchases, Quantity, check_positive
-from kundenwert.models.kernels.beta_bernoulli import BetaBernoulli
+from kundenwert.models.kernels.beta_bernoulli import BetaBernoulli, opportunities_used
 from kundenwert.priors import LogitNormal, LogNormal, Prior
 
 if TYPE_CHECKING:
@@ -172,14 +172,6 @@ class BGBB(PurchaseModel[_Parameters]):
 
     @override
     def simulate(self, theta: _Parameters, T: Array, rng: np.random.Generator) -> Purchases:
-        buy, leave = (rng.beta(a, b, len(T)) for a, b in (theta[:2], theta[2:]))
-        customer, number = np.flatnonzero(T >= 1), 0
-        customers, times = [customer[:0]], [np.zeros(0)]
-        while len(customer):
-            number += 1
-            customer = customer[rng.random(len(customer)) >= leave[customer]]
-            buyers = customer[rng.random(len(customer)) < buy[customer]]
-            customers.append(buyers)
-            times.append(np.full(len(buyers), float(number)))
-            customer = customer[T[customer] >= number + 1]
-        return Purchases.in_order(np.concatenate(customers).astype(np.int64), np.concatenate(times))
+        alpha, beta, gamma, delta = theta
+        used = opportunities_used((alpha, beta), (gamma, delta), T, rng)
+        return Purchases.in_order(used.customer, used.time)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, final, override
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self, final, override
 
 import numpy as np
 from scipy.special import gammaincinv
 
 from kundenwert.errors import DataError, SpecificationError
 from kundenwert.models.core import FixedParameters, Quantity, SpendModel, check_positive
+from kundenwert.models.kernels.latent import GammaLevel
 from kundenwert.priors import LogNormal, Prior
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from kundenwert.models.core import Array, Functions, History
 
 __all__ = ["GammaGamma"]
+
+SMALLEST: Final = 1e-300  # so that no amount is 0/0
+LARGEST: Final = 1e300  # or 0 times infinity
 
 
 class _Parameters(NamedTuple):
@@ -179,3 +183,20 @@ class GammaGamma(SpendModel[_Parameters]):
         who, position = np.unique(customer, return_inverse=True)
         nu = rng.gamma(theta.q, 1 / np.asarray(theta.gamma), len(who))
         return np.asarray(rng.gamma(theta.p, 1 / nu[position]))
+
+    @override
+    def simulate_ahead(
+        self, theta: _Parameters, h: History, customer: NDArray[np.int64], rng: np.random.Generator
+    ) -> Array:
+        """Amounts of Gamma(p, nu), nu ~ Gamma(p x + q, gamma + total)."""
+        p, q, gamma = theta
+        known = rng.standard_gamma(p * h["x"] + q)
+        with np.errstate(over="ignore"):  # a tail without a mean goes beyond all numbers
+            scale = np.minimum((gamma + h["total"]) / np.maximum(known, SMALLEST), LARGEST)
+            return np.asarray(rng.standard_gamma(p[customer]) * scale[customer])
+
+    @override
+    def level_law(self, theta: _Parameters, h: History) -> GammaLevel:
+        """The mean amount is p/nu, with nu ~ Gamma(p x + q, gamma + total)."""
+        p, q, gamma = theta
+        return GammaLevel(r=q, alpha=gamma, shape=p * h["x"] + q, rate=gamma + h["total"])

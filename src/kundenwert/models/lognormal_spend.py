@@ -10,6 +10,7 @@ import numpy as np
 
 from kundenwert.errors import DataError, SpecificationError
 from kundenwert.models.core import FixedParameters, Quantity, SpendModel, check_positive
+from kundenwert.models.kernels.latent import NormalLevel
 from kundenwert.priors import Flat, HalfNormal, LogNormal, Prior
 
 if TYPE_CHECKING:
@@ -211,6 +212,22 @@ class LogNormalSpend(SpendModel[_Parameters]):
         who, position = np.unique(customer, return_inverse=True)
         level = rng.normal(theta.mu, theta.tau, len(who))
         return np.asarray(np.exp(rng.normal(level[position], theta.sigma)))
+
+    @override
+    def simulate_ahead(
+        self, theta: _Parameters, h: History, customer: NDArray[np.int64], rng: np.random.Generator
+    ) -> Array:
+        """Log amounts of Normal(theta, sigma), theta ~ Normal(theta_hat, sqrt(v)); all of them cost something."""
+        theta_hat, v = _posterior(theta, h)
+        level = theta_hat + np.sqrt(v) * rng.standard_normal(theta_hat.shape)
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(level[customer] + theta.sigma[customer] * rng.standard_normal(customer.shape)))
+
+    @override
+    def level_law(self, theta: _Parameters, h: History) -> NormalLevel:
+        """The level is Normal(theta_hat, sqrt(v)), and the mean amount exp(theta + sigma^2/2)."""
+        theta_hat, v = _posterior(theta, h)
+        return NormalLevel(mu=theta.mu, tau=theta.tau, mean=theta_hat, variance=v)
 
 
 def _posterior(theta: _Parameters, h: History) -> tuple[Array, Array]:

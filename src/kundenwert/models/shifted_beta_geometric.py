@@ -10,8 +10,8 @@ import numpy as np
 
 from kundenwert.models.core import NUMPY
 from kundenwert.models.families.contracts import BetaChurnModel, ContractParameters
-from kundenwert.models.kernels.beta_average import beta_nodes
-from kundenwert.models.kernels.beta_survival import log_beta_ratio
+from kundenwert.models.kernels.beta_survival import log_beta_ratio, sum_of_averages
+from kundenwert.models.kernels.simulation import whole_waits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ShiftedBetaGeometric"]
 
-ERROR: Final = 1e-11
-AT_ONCE: Final = 1024  # averages taken together, so that their nodes stay in the cache
+AT_ONCE: Final = 1024  # sums taken together, so that their terms stay in the cache
 LONGEST: Final = 2.0**62  # renewals; a simulated contract that lasts longer ends there
 
 
@@ -87,11 +86,8 @@ class ShiftedBetaGeometric(BetaChurnModel):
     def simulate(
         self, theta: tuple[Array, ...], cohort: NDArray[np.int64], rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        gammas, deltas, _, _ = self.parts(theta)
-        churn = rng.beta(np.stack(gammas)[cohort], np.stack(deltas)[cohort])
-        with np.errstate(divide="ignore", over="ignore"):  # those who never leave, or leave for certain
-            renewal = np.ceil(rng.exponential(size=len(cohort)) / -np.log1p(-churn))
-        return np.clip(renewal, 1, LONGEST).astype(np.int64)
+        ends = self.living(theta, cohort, np.zeros(len(cohort))).simulate(rng)
+        return np.minimum(ends, LONGEST).astype(np.int64)
 
 
 @final
@@ -117,7 +113,6 @@ class GeometricContract:
     def renewals(self, rate: float, horizon: float) -> Array:
         """Expected renewals among the next `horizon`, the j-th counting exp(-rate j).
 
-        Given theta, a geometric sum q (1 - q^horizon)/(1 - q) with q = exp(-rate) (1 - theta), averaged over theta.
         Without discounting and for life, delta/(gamma - 1), infinite where gamma <= 1.
         """
         if horizon == 0:
@@ -127,19 +122,11 @@ class GeometricContract:
                 return np.where(self.gamma > 1, self.delta / np.maximum(self.gamma - 1, 0), np.inf)
         gamma, delta = np.broadcast_arrays(self.gamma, self.delta)
         flat = [
-            _geometric_sum(gamma.ravel()[i : i + AT_ONCE], delta.ravel()[i : i + AT_ONCE], rate, horizon)
+            sum_of_averages(gamma.ravel()[i : i + AT_ONCE], delta.ravel()[i : i + AT_ONCE], rate, horizon)
             for i in range(0, gamma.size, AT_ONCE)
         ]
         return np.concatenate(flat).reshape(gamma.shape)
 
-
-def _geometric_sum(gamma: Array, delta: Array, rate: float, horizon: float) -> Array:
-    """Average of q (1 - q^horizon)/(1 - q) over theta ~ Beta(gamma, delta), shape of both, which have one axis."""
-    loss = -math.expm1(-rate)
-    steepness = 1 / max(loss, 1 / horizon)  # of the logarithm of the sum, at theta = 0
-    theta, stays, weight = beta_nodes(gamma, delta, np.full(gamma.shape, steepness), ERROR)
-    log_stays = np.where(theta < 0.5, np.log1p(-np.minimum(theta, 0.5)), np.log(stays))
-    total = math.exp(-rate) * stays / (loss + math.exp(-rate) * theta)
-    if not math.isinf(horizon):
-        total *= -np.expm1(horizon * (log_stays - rate))
-    return np.asarray(np.einsum("...j,...j->...", total, weight))
+    def simulate(self, rng: np.random.Generator) -> Array:
+        """The renewal at which each contract ends, counted from now."""
+        return whole_waits(rng.beta(self.gamma, self.delta), rng)

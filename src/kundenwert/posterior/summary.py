@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from kundenwert.models.core import Array
 
-__all__ = ["Estimate", "Summary", "check_interval", "in_blocks", "summarise", "summarise_all"]
+__all__ = ["Estimate", "Summary", "blocks_of", "check_interval", "in_blocks", "quantile", "summarise", "summarise_all"]
 
 NUMBERS_IN_BLOCK: Final = 2**17
 
@@ -71,8 +71,13 @@ def check_interval(interval: float) -> float:
 
 def in_blocks(rows: int, draws: int, work: Callable[[slice], None]) -> None:
     """Call `work` on slices that cover `rows`, in parallel, so that a block of (rows, draws) stays in the cache."""
+    in_parallel(work, blocks_of(rows, draws))
+
+
+def blocks_of(rows: int, draws: int) -> list[slice]:
+    """Slices that cover `rows`, so that a block of (rows, draws) stays in the cache."""
     size = max(1, NUMBERS_IN_BLOCK // draws)
-    in_parallel(work, [slice(i, min(i + size, rows)) for i in range(0, rows, size)])
+    return [slice(i, min(i + size, rows)) for i in range(0, rows, size)]
 
 
 def summarise(
@@ -118,8 +123,8 @@ def summarise_all(
                 result.mean[block], result.lower[block], result.upper[block] = _without_nan(ordered, tail)
                 continue
             result.mean[block] = drawn.mean(axis=-1)
-            result.lower[block] = _quantile(ordered, tail)
-            result.upper[block] = _quantile(ordered, 1 - tail)
+            result.lower[block] = quantile(ordered, tail)
+            result.upper[block] = quantile(ordered, 1 - tail)
 
     in_blocks(rows, draws, work)
     return results
@@ -128,11 +133,11 @@ def summarise_all(
 def _without_nan(ordered: Array, tail: float) -> tuple[Array, Array, Array]:
     """Mean and quantiles of each sorted row over the draws that are not left out (NaN, sorted last)."""
     kept = [row[: np.searchsorted(row, np.nan)] for row in ordered]
-    lower, upper = ([float(_quantile(row, q)) for row in kept] for q in (tail, 1 - tail))
+    lower, upper = ([float(quantile(row, q)) for row in kept] for q in (tail, 1 - tail))
     return np.array([row.mean() for row in kept]), np.array(lower), np.array(upper)
 
 
-def _quantile(ordered: Array, probability: float) -> Array:
+def quantile(ordered: Array, probability: float) -> Array:
     """Quantile of each sorted row, by linear interpolation between order statistics."""
     position = probability * (ordered.shape[-1] - 1)
     below = int(position)

@@ -135,12 +135,15 @@ class Positive:
         Positions of draws on which interpolation is tried, extreme ones among them.
     offset
         Time below which T hardly matters; the function is smooth in log(T + offset).
+    smooth
+        Whether interpolation is worth trying.
     """
 
     evaluate: Evaluate
     draws: int
     probed: Positions
     offset: float
+    smooth: bool = True
 
     def at(self, x: Array, T: Array, draws: Positions | None = None) -> Array:
         """Values at pairs, shape (pairs, draws)."""
@@ -233,7 +236,7 @@ def _in_chunks(evaluate: Evaluate, x: Array, T: Array, draws: Positions) -> Arra
 def over_pairs(function: Positive, x: Array, T: Array) -> Callable[[slice], Array]:
     """Values for rows of columns x and T that are sorted by (x, T): a function of a slice, giving (rows, draws)."""
     pair_x, pair_T, pair = _distinct_pairs(x, T)
-    surface = surface_of(function, pair_x, pair_T) if function.draws > 1 else None
+    surface = surface_of(function, pair_x, pair_T) if function.smooth and function.draws > 1 else None
     if surface is not None:
         return lambda rows: surface(x[rows], T[rows])
     if len(pair_x) * function.draws <= LARGEST_TABLE:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
-from kundenwert.models.core import NUMPY, Array, history_of
+from kundenwert.models.core import NUMPY, Array, Purchases, history_of
 from kundenwert.posterior.summary import in_blocks
 from kundenwert.posterior.surface import Positive, over_pairs
 
@@ -108,6 +108,57 @@ class PurchaseValues:
         states_now, averaged = self.states_now(cells), self._averaged(cells, expectation)
         return lambda rows: _over_states(states_now(rows), averaged, rows)
 
+    def futures(
+        self, cells: Cells, rows: slice, draws: NDArray[np.intp], horizon: float, rng: np.random.Generator
+    ) -> Purchases:
+        """Simulated purchases in (T, T + horizon], several futures of each cell in the slice; in any order.
+
+        A future is drawn with one draw of the parameters: first whether the customer is alive, and in which state, and
+        then what the customer buys. Memory is in proportion to futures and purchases; the caller chooses slices to
+        suit, and a generator for each if they run in parallel.
+
+        Parameters
+        ----------
+        cells, rows
+            Histories, and which of them; columns that the model does not need do no harm.
+        draws
+            Positions of draws, shape (futures,): future j of every cell has the parameters of draw ``draws[j]``.
+        horizon
+            Finite, in the unit of the parameters.
+        rng
+            All chance comes from here.
+
+        Returns
+        -------
+        Purchases
+            `customer` is the position of the cell in the slice times the number of futures, plus the future; `time`
+            is counted from T.
+
+        Raises
+        ------
+        SpecificationError
+            If the horizon is not finite, or the model's living customers cannot be simulated.
+        SizeError
+            If there are too many purchases to be simulated at once.
+        """
+        drawn, place = np.unique(draws, return_inverse=True)
+        theta = self.model.named([values[drawn] for values in self.theta])
+        states = self.model.p_states(theta, history_of(cells.columns, rows), NUMPY)[..., place]
+        x, T = cells["x"][rows], cells["T"][rows]
+        chance = rng.random(states.shape[1:]).ravel()
+        customers: list[NDArray[np.int64]] = []
+        times: list[Array] = []
+        upper = np.zeros(len(chance))
+        for state, probability in enumerate(states):
+            lower, upper = upper, upper + probability.ravel()
+            who = np.flatnonzero((lower <= chance) & (chance < upper))
+            row, future = np.divmod(who, len(draws))
+            theta = self.model.named([values[draws][future] for values in self.theta])
+            bought = self.model.alive(theta, x[row], T[row])[state].simulate(horizon, rng)
+            customers.append(who[bought.customer])
+            times.append(bought.time)
+        return Purchases(customer=np.concatenate(customers), time=np.concatenate(times))
+
     def _averaged(self, cells: Cells, expectation: Callable[[AliveCustomer], Array]) -> list[Block]:
         """An expectation over living customers of each state, computed per distinct (x, T) or interpolated.
 
@@ -157,6 +208,26 @@ class SpendValues:
     def expected_spend(self, cells: Cells) -> Block:
         """Expected amount of a purchase."""
         return lambda rows: self.model.expected_spend(self.theta, history_of(cells.columns, rows))
+
+    def amounts(
+        self,
+        cells: Cells,
+        rows: slice,
+        draws: NDArray[np.intp],
+        customer: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> Array:
+        """Simulated amount of each purchase of the futures of cells, shape of `customer`.
+
+        Arguments as for :meth:`PurchaseValues.futures`, whose `customer` says who makes the purchases.
+        """
+        buys = np.zeros((rows.stop - rows.start) * len(draws), dtype=np.bool_)
+        buys[customer] = True
+        row, future = np.divmod(np.flatnonzero(buys), len(draws))
+        theta = self.model.named([values[draws][future] for values in self.theta])
+        h = history_of(cells.columns, rows, draws_axis=False).take(row)
+        place = np.cumsum(buys) - 1
+        return self.model.simulate_ahead(theta, h, place[customer], rng)
 
     def median_spend(self, cells: Cells) -> Block:
         """Median over customers with this history of their mean amount."""

@@ -11,8 +11,9 @@ import numpy as np
 from kundenwert.errors import SpecificationError
 from kundenwert.fitting import fixed
 from kundenwert.histories.cells import Cells, collapse
-from kundenwert.models.core import NUMPY, ContractModel, FixedParameters, history_of
-from kundenwert.testing._comparing import agree, case_at, events_average_to, hold
+from kundenwert.models.core import NUMPY, ContractModel, FixedParameters, LivingContract, history_of
+from kundenwert.testing._ahead import can_simulate
+from kundenwert.testing._comparing import agree, case_at, demand, events_average_to, hold
 from kundenwert.testing._every_model import MODEL_CHECKS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import HistoryColumn
-    from kundenwert.models.core import Array, LivingContract
+    from kundenwert.models.core import Array
     from kundenwert.posterior import ContractPosterior
 
 __all__ = ["CONTRACT_CHECKS", "ContractCase", "contract_case"]
@@ -164,6 +165,25 @@ def simulated_contracts_end_as_predicted(case: ContractCase) -> None:
     events_average_to(f"P(active after {RENEWALS} renewals)", actual, np.full(case.customers, p))
 
 
+def contracts_to_come_end_as_predicted(case: ContractCase) -> None:
+    """The renewals at which active contracts of every tenure end, counted from now, follow survival."""
+    living = case.living()
+    if not can_simulate(living, LivingContract, "simulate"):
+        return
+    each = max(1, case.customers // len(TENURES))
+    tenure = np.repeat(case.tenure, each, axis=0)
+    active = case.model.living(case.theta, np.zeros(tenure.shape, dtype=np.int64), tenure)
+    ends = active.simulate(np.random.default_rng([case.seed, 1]))
+    demand(ends.shape == tenure.shape, f"simulate gives the shape {ends.shape}, expected {tenure.shape}")
+    possible = (ends >= 1) & (ends == np.rint(ends))
+    hold("the renewal at which a contract ends", possible, ends, case_at({"tenure": tenure}))
+    for horizon in HORIZONS:
+        for row, survival in enumerate(living.survival(horizon)[:, 0]):
+            active_then = (ends[each * row : each * (row + 1), 0] > horizon).astype(np.float64)
+            what = f"active {horizon} renewals after a tenure of {TENURES[row]}"
+            events_average_to(what, active_then, np.full(each, survival))
+
+
 CONTRACT_CHECKS: Final[tuple[Callable[[ContractCase], None], ...]] = (
     *MODEL_CHECKS,
     survival_falls,
@@ -171,4 +191,5 @@ CONTRACT_CHECKS: Final[tuple[Callable[[ContractCase], None], ...]] = (
     the_likelihood_is_that_of_survival,
     renewals_are_sums_of_survival,
     simulated_contracts_end_as_predicted,
+    contracts_to_come_end_as_predicted,
 )

@@ -16,6 +16,7 @@ from kundenwert.histories.cells import Cells, check_needs, collapse
 from kundenwert.inference.mode import find_mode
 from kundenwert.inference.target import Target
 from kundenwert.models.core import NUMPY, FixedParameters, SpendModel, history_of
+from kundenwert.testing._ahead import can_simulate
 from kundenwert.testing._comparing import agree, averages_to, case_at, demand, events_average_to, hold, shares_agree
 from kundenwert.testing._every_model import MODEL_CHECKS, shifted
 
@@ -81,6 +82,15 @@ class SpendCase:
             every[name] = np.bincount(customer, weights, minlength=len(x))
         columns = {name: every[name] for name in check_needs(self.model.needs)}
         return collapse(columns, customers=len(x), unit=self.posterior.unit, periods_per_year=math.nan)
+
+    def amounts_ahead(self, cells: Cells, each: int, purchases: int, stream: int) -> Array:
+        """Amounts to come, shape (customers, purchases), of `each` customers with each of these histories."""
+        rows = np.repeat(np.arange(len(cells)), each)
+        h = history_of(cells.columns, draws_axis=False).take(rows)
+        theta = self.model.named([np.repeat(value, len(rows)) for value in self.theta])
+        customer = np.repeat(np.arange(len(rows)), purchases)
+        amounts = self.model.simulate_ahead(theta, h, customer, np.random.default_rng([self.seed, stream]))
+        return amounts.reshape(-1, purchases)
 
     @cached_property
     def x(self) -> NDArray[np.int64]:
@@ -169,6 +179,25 @@ def half_of_the_customers_spend_more_than_the_median(case: SpendCase) -> None:
         events_average_to(f"mean amounts above the median after {frequency} purchases", above, np.full(len(above), 0.5))
 
 
+def amounts_to_come_average_to_the_expected_one(case: SpendCase) -> None:
+    """Amounts simulated given a history are on average what is expected; a customer's own mean is above the median."""
+    if not can_simulate(case.model, SpendModel, "simulate_ahead"):
+        return
+    cells, x = case.cells, case.cells["x"]
+    expected, median = (ask(history_of(cells.columns))[:, 0] for ask in _questions(case).values())
+    tail = np.broadcast_to(case.model.tail_index(case.theta, x[:, None]), (len(cells), 1))[:, 0]
+    each = max(1, case.customers // len(cells))
+    first = case.amounts_ahead(cells, each, 1, 5)[:, 0]
+    own = case.amounts_ahead(cells, max(1, OBSERVED_LATER // len(cells)), LATER, 6).mean(axis=1)
+    for name, group in _groups(x, expected):
+        chosen, again = (np.repeat(group, times) for times in (each, len(own) // len(cells)))
+        if tail[group].min() > MOMENTS:
+            averages_to(f"simulated amounts after {name}", first[chosen], np.repeat(expected[group], each))
+        above = (own > np.repeat(median, len(own) // len(cells)))[again].astype(np.float64)
+        what = f"means of amounts simulated above the median after {name}"
+        events_average_to(what, above, np.full(len(above), 0.5))
+
+
 def the_likelihood_turns_one_population_into_another(case: SpendCase) -> None:
     """Weighted by the ratio of likelihoods, customers of one population are as frequent as in another."""
     cells, _ = case.sample
@@ -218,7 +247,7 @@ def _questions(case: SpendCase) -> dict[str, Callable[[History], Array]]:
     }
 
 
-def _groups(x: NDArray[np.int64], expected: Array) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def _groups(x: NDArray[np.generic], expected: Array) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Customers by frequency and by what is expected of them."""
     for frequency in FREQUENCIES:
         group = x == frequency
@@ -233,6 +262,7 @@ SPEND_CHECKS: Final[tuple[Callable[[SpendCase], None], ...]] = (
     amounts_are_positive,
     the_order_of_customers_makes_no_difference,
     the_next_amount_averages_to_the_expected_one,
+    amounts_to_come_average_to_the_expected_one,
     half_of_the_customers_spend_more_than_the_median,
     the_likelihood_turns_one_population_into_another,
     the_currency_makes_no_difference,

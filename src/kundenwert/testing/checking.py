@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kundenwert.testing._ahead import AHEAD_CHECKS
 from kundenwert.testing._comparing import run
 from kundenwert.testing._contracts import CONTRACT_CHECKS, ContractCase, contract_case
 from kundenwert.testing._customers import CUSTOMER_CHECKS
@@ -33,6 +34,7 @@ PURCHASE_CHECKS: Final[tuple[Callable[[Any], None], ...]] = (
     *LIVING_CHECKS,
     *CUSTOMER_CHECKS,
     *FUTURE_CHECKS,
+    *AHEAD_CHECKS,
 )
 
 
@@ -49,7 +51,8 @@ def check_purchase_model(
 
     Shapes, units and names; what is expected of living customers (probabilities, adding periods up, counts,
     discounting); the likelihood against return probabilities, against PyTensor with its gradient, and against
-    simulated customers; predictions against what simulated customers go on to do; tables of many draws; saving.
+    simulated customers; predictions against what simulated customers go on to do; simulated futures of living customers
+    (if these have a method `simulate`) against predictions; tables of many draws; saving.
 
     Parameters
     ----------
@@ -87,7 +90,8 @@ def check_spend_model(
     """Check that a spend model keeps the promises that posteriors rely on.
 
     Shapes and names; the likelihood against PyTensor with its gradient and against simulated customers; expected and
-    median amounts against what simulated customers go on to spend; the currency; saving.
+    median amounts against what simulated customers go on to spend, and (if the model has a method `simulate_ahead`)
+    against amounts simulated given a history; the currency; saving.
 
     Parameters
     ----------
@@ -116,7 +120,8 @@ def check_contract_model(
     """Check that a contract model keeps the promises that posteriors rely on.
 
     Shapes and names; survival, renewals and their discounting; the likelihood against survival and against PyTensor
-    with its gradient; simulated contracts; saving. Parameters are those of one cohort.
+    with its gradient; simulated contracts, new and (if active ones have a method `simulate`) with a tenure; saving.
+    Parameters are those of one cohort.
 
     Parameters
     ----------

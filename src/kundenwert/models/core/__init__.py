@@ -5,6 +5,7 @@ from __future__ import annotations
 from kundenwert.errors import SpecificationError
 from kundenwert.models.core.contract import ContractModel, LivingContract, in_cohorts
 from kundenwert.models.core.functions import NUMPY, Array, Functions, History, history_of
+from kundenwert.models.core.latent import LevelLaw, LevelNodes, RateLaw, RateNodes
 from kundenwert.models.core.model import Model
 from kundenwert.models.core.parameters import FixedParameters, TimeParameters, check_positive
 from kundenwert.models.core.purchase import AliveCustomer, PurchaseModel, Purchases
@@ -19,11 +20,15 @@ __all__ = [
     "FixedParameters",
     "Functions",
     "History",
+    "LevelLaw",
+    "LevelNodes",
     "LivingContract",
     "Model",
     "PurchaseModel",
     "Purchases",
     "Quantity",
+    "RateLaw",
+    "RateNodes",
     "SpendModel",
     "TimeParameters",
     "check_model",

@@ -37,6 +37,22 @@ class LivingContract(Protocol):
     def tail_index(self) -> Array:
         """Survival falls like t to minus this; lifetimes have a mean where it is above 1."""
 
+    def simulate(self, rng: np.random.Generator) -> Array:  # noqa: ARG002 - there is none to use
+        """The renewal at which each contract ends, counted from now: 1, 2, 3, …; inf where it never ends.
+
+        A model can do without, but the futures of its contracts cannot be simulated then.
+
+        Raises
+        ------
+        SpecificationError
+            If these contracts cannot be simulated.
+        """
+        message = (
+            f"{type(self).__name__}, the active contracts of a model, cannot be simulated; give the class a method "
+            "simulate(self, rng) that returns the renewal at which each contract ends, 1 for the next one"
+        )
+        raise SpecificationError(message)
+
 
 class ContractModel[P: tuple[Array, ...]](Model[P]):
     """A model of when customers end a contract, who can only do so at its renewals.

@@ -208,6 +208,13 @@ class History:
         values, index = self._distinct[name]
         return formula(values)[index]
 
+    def take(self, rows: NDArray[np.intp]) -> History:
+        """The histories at these positions."""
+        return History(
+            {name: column[rows] for name, column in self._columns.items()},
+            {name: (values, index[rows]) for name, (values, index) in self._distinct.items()},
+        )
+
 
 def history_of(cells: Mapping[HistoryColumn, Array], rows: slice = slice(None), *, draws_axis: bool = True) -> History:
     """Columns of distinct histories for a formula; `draws_axis` adds the axis along which NumPy puts draws."""

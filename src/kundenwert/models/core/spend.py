@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from kundenwert.errors import SpecificationError
 from kundenwert.models.core.model import Model
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.models.core.functions import Array, History
+    from kundenwert.models.core.latent import LevelLaw
 
 __all__ = ["SpendModel"]
 
@@ -38,3 +40,55 @@ class SpendModel[P: tuple[Array, ...]](Model[P]):
     @abstractmethod
     def simulate(self, theta: P, customer: NDArray[np.int64], rng: np.random.Generator) -> Array:
         """Amount of each purchase of the given customers (positions), shape of `customer`."""
+
+    def simulate_ahead(
+        self,
+        theta: P,  # noqa: ARG002 - there is nothing to do with it
+        h: History,  # noqa: ARG002
+        customer: NDArray[np.int64],  # noqa: ARG002
+        rng: np.random.Generator,  # noqa: ARG002
+    ) -> Array:
+        """Amount of each purchase to come of customers with a history, shape of `customer`.
+
+        A customer's own level is drawn once, given the history, and then the amounts. A model can do without, but the
+        futures of its customers cannot be simulated then.
+
+        Parameters
+        ----------
+        theta
+            Parameters, one entry a customer.
+        h
+            Histories; columns have shape (customers,).
+        customer
+            Who makes each purchase: positions among the customers, in any order, shape (purchases,).
+        rng
+            All chance comes from here.
+
+        Raises
+        ------
+        SpecificationError
+            If the model cannot simulate amounts to come.
+        """
+        message = (
+            f"{type(self).__name__} cannot simulate amounts of purchases to come; give it a method "
+            "simulate_ahead(self, theta, h, customer, rng) that draws the level of each customer given the history, "
+            "and returns the amount of each purchase"
+        )
+        raise SpecificationError(message)
+
+    def level_law(self, theta: P, h: History) -> LevelLaw:  # noqa: ARG002 - there is none
+        """The distribution of the level of customers' amounts, given histories.
+
+        A model can do without, but then nobody can tell whether frequent buyers spend more.
+
+        Raises
+        ------
+        SpecificationError
+            If the model does not tell this distribution.
+        """
+        message = (
+            f"{type(self).__name__} does not tell the distribution of the level of customers' amounts given histories, "
+            "by which spend and frequency are linked; use kundenwert.GammaGamma() or kundenwert.LogNormalSpend(), or "
+            "give the model a method level_law(self, theta, h)"
+        )
+        raise SpecificationError(message)

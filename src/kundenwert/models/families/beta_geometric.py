@@ -15,7 +15,9 @@ import numpy as np
 from scipy.special import expit
 
 from kundenwert.duration import units_per_year
-from kundenwert.models.core import Model, PurchaseModel, Purchases, Quantity, TimeParameters
+from kundenwert.models.core import NUMPY, Model, PurchaseModel, Purchases, Quantity, TimeParameters
+from kundenwert.models.kernels.latent import GammaMixture, GammaRate
+from kundenwert.models.kernels.simulation import gap_after_gap
 from kundenwert.priors import LogitNormal, LogNormal, Prior
 
 if TYPE_CHECKING:
@@ -23,12 +25,13 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import Unit
     from kundenwert.histories import HistoryColumn
-    from kundenwert.models.core import Array, Functions, History
+    from kundenwert.models.core import AliveCustomer, Array, Functions, History
 
 __all__ = [
     "CONCENTRATION",
     "MEAN_DROPOUT",
     "MEAN_RATE",
+    "NARROW",
     "SHAPE",
     "BetaGeometric",
     "BetaGeometricModel",
@@ -41,6 +44,7 @@ MEAN_RATE: Final = LogNormal(math.log(3), 1.5)
 SHAPE: Final = LogNormal(0, 1)
 MEAN_DROPOUT: Final = LogitNormal(-1, 1.2)
 CONCENTRATION: Final = LogNormal(math.log(3), 1)
+NARROW: Final = 1e10  # shape of a gamma distribution without spread
 
 
 class BetaGeometric(NamedTuple):
@@ -118,6 +122,21 @@ class LeavingModel(PurchaseModel[BetaGeometric]):
     def time_scale(self, theta: BetaGeometric) -> float:
         return float(np.min(theta.alpha))
 
+    @override
+    def rate_law(self, theta: BetaGeometric, h: History) -> GammaRate:
+        """Alive with j stages done, Gamma(n + j, alpha + T), n = r + k x; gone since t_x, Gamma(n, alpha + t_x)."""
+        states = self.p_states(theta, h, NUMPY)
+        gone = np.maximum(1 - states.sum(axis=0), 0)
+        n = theta.r + self.stages * h["x"]
+        shape = np.stack([*(n + j for j in range(len(states))), n])
+        rate = np.stack([*[theta.alpha + h["T"]] * len(states), theta.alpha + h["t_x"]])
+        return GammaRate(GammaMixture(theta.r, theta.alpha, shape, rate, np.stack([*states, gone])), len(states))
+
+    @override
+    def at_rate(self, theta: BetaGeometric, x: Array, rate: Array) -> tuple[AliveCustomer, ...]:
+        """Of a gamma distribution so narrow that it is a number."""
+        return self.alive(theta._replace(r=NARROW - self.stages * x, alpha=NARROW / rate), x, np.zeros(1))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BetaGeometricModel(LeavingModel):
@@ -157,20 +176,12 @@ def simulate(
     size = len(T)
     rate = rng.gamma(theta.r, 1 / np.asarray(theta.alpha), size)
     dropout = rng.beta(theta.a, theta.b, size)
-    customer = np.arange(size)
-    if leave_after_first:
-        customer = customer[rng.random(size) >= dropout]
-    time = np.zeros(len(customer))
-    customers, times = [customer[:0]], [time[:0]]
-    while len(customer):
-        with np.errstate(divide="ignore", over="ignore"):  # a rate so small that the next purchase never comes
-            time = time + rng.standard_gamma(stages, size=len(customer)) / rate[customer]
-        observed = time <= T[customer]
-        customer, time = customer[observed], time[observed]
-        customers.append(customer)
-        times.append(time)
-        stays = rng.random(len(customer)) >= dropout[customer]
-        customer, time = customer[stays], time[stays]
-    who, when = np.concatenate(customers), np.concatenate(times)
-    order = np.lexsort((when, who))
-    return Purchases(customer=who[order].astype(np.int64), time=when[order])
+    stay = np.flatnonzero(rng.random(size) >= dropout) if leave_after_first else np.arange(size)
+    rate, dropout = rate[stay], dropout[stay]
+    later = gap_after_gap(
+        np.zeros(len(stay)),
+        T[stay],
+        lambda who: rng.standard_gamma(stages, who.shape) / rate[who],
+        lambda who, _: rng.random(who.shape) >= dropout[who],
+    )
+    return Purchases.in_order(stay[later.customer], later.time)

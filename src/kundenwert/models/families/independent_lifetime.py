@@ -15,13 +15,15 @@ import numpy as np
 from scipy.special import expit, gammaln
 
 from kundenwert.models.core import NUMPY, PurchaseModel, Purchases, Quantity
-from kundenwert.models.families.beta_geometric import MEAN_RATE, SHAPE
+from kundenwert.models.families.beta_geometric import MEAN_RATE, NARROW, SHAPE
+from kundenwert.models.kernels.latent import GammaMixture, GammaRate
 from kundenwert.models.kernels.quadrature import gauss_legendre
+from kundenwert.models.kernels.simulation import at_random, check_horizon, first_gap
 from kundenwert.priors import LogNormal, Prior
 
 if TYPE_CHECKING:
     from kundenwert.histories import HistoryColumn
-    from kundenwert.models.core import Array, Functions, History
+    from kundenwert.models.core import AliveCustomer, Array, Functions, History
     from kundenwert.models.kernels.lifetimes import Lifetime
     from kundenwert.models.kernels.quadrature import Rows
 
@@ -39,6 +41,7 @@ LARGEST_EXPONENT: Final = 50.0
 NODES: Final = 36  # nine digits of P(alive), whatever the population and the history
 NODES_OF_TABLES: Final = 20  # seven digits
 NODES_TO_FIT: Final = 12  # five digits, nine where the posterior is
+NODES_OF_RATES: Final = 12  # of when a customer may have left, for the law of their purchase rate
 
 type Nodes = tuple[Array, Array]
 """Nodes and weights of a quadrature on [0, 1]."""
@@ -118,6 +121,21 @@ class IndependentLifetime:
         log_binomial = gammaln(self.n + count) - gammaln(self.n) - math.lgamma(count + 1)
         return np.asarray(np.minimum(1, np.exp(log_binomial + log_alive) + np.exp(log_binomial + log_gone)))
 
+    def simulate(self, horizon: float, rng: np.random.Generator) -> Purchases:
+        """Purchases in (T, T + horizon]; those who do not buy need neither a lifetime nor a rate."""
+        gap = first_gap(self.n, self.A, 1, rng)
+        soon = np.flatnonzero(gap <= check_horizon(horizon))
+        lifetime = self.lifetime.take(soon).ends(-rng.standard_exponential((len(soon), 1)))[:, 0]
+        end = np.minimum(horizon, lifetime)
+        alive = np.flatnonzero(gap[soon] <= end)
+        buyers, end = soon[alive], end[alive]
+        first = gap[buyers]
+        rate = rng.standard_gamma(self.n[buyers] + 1) / (self.A[buyers] + first)  # given the first gap
+        later = at_random(rate, first, end, rng)
+        return Purchases(
+            customer=np.concatenate([buyers, buyers[later.customer]]), time=np.concatenate([first, later.time])
+        )
+
     def _steepness(self) -> Array:
         return np.asarray(self.lifetime.steepness() + (self.n + 1) / self.A)
 
@@ -168,6 +186,37 @@ class IndependentLifetimeModel[P: tuple[Array, ...]](PurchaseModel[P]):
     def p_states(self, theta: P, h: History, f: Functions) -> Array:
         return np.asarray(expit(-self.log_odds_gone(theta, h, f, _nodes(theta[0], NODES_OF_TABLES))))[None]
 
+    @override
+    def rate_law(self, theta: P, h: History) -> GammaRate:
+        """Alive, Gamma(n, alpha + T) with n = r + x; gone since v after t_x, Gamma(n, alpha + t_x + v).
+
+        The density of v is in proportion to (1 + v/a)^-n, a = alpha + t_x, times that of leaving then. It is taken at
+        the nodes of a quadrature over log(1 + v n/a).
+        """
+        r, alpha = theta[:2]
+        n, a, gap = r + h["x"], alpha + h["t_x"], h["T"] - h["t_x"]
+        (new,) = self.alive(theta, h["x"], h["t_x"])
+        assert isinstance(new, IndependentLifetime)  # noqa: S101 - so it is for all models of the family
+        scale = a / n
+        length = np.log1p(np.minimum(gap, a * reach(n, NUMPY)) / scale)
+        times, log_weights = [], []
+        for node, weight in zip(*gauss_legendre(NODES_OF_RATES), strict=True):
+            v = scale * np.expm1(length * node)
+            leaving = new.lifetime.log_hazard(v) + new.lifetime.log_survival(v)
+            times.append(v)
+            log_weights.append(np.log(weight * (scale + v)) - n * np.log1p(v / a) + leaving)
+        log_weight = np.stack(log_weights)
+        left = np.exp(log_weight - log_weight.max(axis=0))
+        p_alive = self.p_states(theta, h, NUMPY)
+        weight = np.concatenate([p_alive, (1 - p_alive) * left / left.sum(axis=0)])
+        rate = np.stack([alpha + h["T"], *(a + v for v in times)])
+        return GammaRate(GammaMixture(r, alpha, np.broadcast_to(n, rate.shape), rate, weight), 1)
+
+    @override
+    def at_rate(self, theta: P, x: Array, rate: Array) -> tuple[AliveCustomer, ...]:
+        """Of a gamma distribution so narrow that it is a number; the lifetime knows nothing of the rate."""
+        return self.alive(self.named([NARROW - x, NARROW / rate, *theta[2:]]), x, np.zeros(1))
+
 
 def _nodes(parameter: Array, many: int) -> Nodes:
     """For a single draw, as of published values, more nodes than for many; PyTensor counts as many."""
@@ -180,9 +229,6 @@ def reach(power: Array, f: Functions) -> Array:
 
 
 def purchases(rate: Array, end: Array, rng: np.random.Generator) -> Purchases:
-    """Purchases at random, at these rates, until `end`; both have one entry a customer."""
-    count = rng.poisson(rate * end)
-    customer = np.repeat(np.arange(len(count)), count)
-    time = end[customer] * (1 - rng.random(len(customer)))  # in (0, end]
-    order = np.lexsort((time, customer))
-    return Purchases(customer=customer[order].astype(np.int64), time=time[order])
+    """Purchases at random, at these rates, until `end`; both have one entry a customer. In order."""
+    found = at_random(rate, 0.0, end, rng)
+    return Purchases.in_order(found.customer, found.time)

@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, final, override
 
 import numpy as np
 
-from kundenwert.models.core import NUMPY, AliveCustomer
-from kundenwert.models.kernels.beta_survival import log_beta_ratio
-from kundenwert.models.kernels.sums import SINGLE, summation
+from kundenwert.models.core import AliveCustomer, Purchases
+from kundenwert.models.kernels.beta_survival import log_average, sum_of_averages
+from kundenwert.models.kernels.simulation import check_horizon, gap_after_gap, whole_waits
+from kundenwert.models.kernels.sums import summation
 
 if TYPE_CHECKING:
     from kundenwert.models.core import Array
 
-__all__ = ["BetaBernoulli"]
-
-DISCOUNT_CUTOFF: Final = 45.0  # exp(-45) is below the last digit
-LARGEST: Final = 1e300
+__all__ = ["BetaBernoulli", "opportunities_used"]
 
 
 @final
@@ -49,18 +47,18 @@ class BetaBernoulli(AliveCustomer):
 
     def survival(self, ahead: float) -> Array:
         """P(alive `ahead` opportunities later): E[(1 - theta)^ahead]."""
-        return self._full(np.exp(_log_average(self.g, self.d, np.array([ahead]))[..., 0]))
+        return self._full(np.exp(log_average(self.g, self.d, np.array([ahead]))[..., 0]))
 
     def purchases(self, start: float, horizon: float) -> Array:
         """Expected purchases at the opportunities start + 1 … start + horizon."""
-        return self._mean() * self.survival(start) * self._survived(start, 0.0, horizon)
+        return self._mean() * self.survival(start) * sum_of_averages(self.g, self.d + start, 0.0, horizon)
 
     def returns(self, horizon: float) -> Array:
         """P(at least one purchase at the next `horizon` opportunities): the sum over the first one that is used."""
         if horizon == 0:
             return self._full(np.zeros(1))
         j, weight = summation(horizon - 1)
-        before = _log_average(self.a + 1, self._possible_b(), j) + _log_average(self.g, self.d + 1, j)
+        before = log_average(self.a + 1, self._possible_b(), j) + log_average(self.g, self.d + 1, j)
         return self._full(self._mean() * self.d / (self.g + self.d) * (np.exp(before) @ weight))
 
     def count_probability(self, count: int, horizon: float) -> Array:
@@ -71,11 +69,11 @@ class BetaBernoulli(AliveCustomer):
         if count > horizon:
             return self._full(np.zeros(1))
         b, d, m, unused = self._possible_b(), self.d, np.array([float(count)]), horizon - count
-        used = _log_average(b, self.a, m) + _log_average(self.g, d, m)
+        used = log_average(b, self.a, m) + log_average(self.g, d, m)
 
         def log_term(leave: Array, j: Array) -> Array:
-            orders = -_log_average(m, np.ones(1), j)
-            return used + orders + _log_average(self.a + m, b, j) + _log_average(leave, d + m, j)
+            orders = -log_average(m, np.ones(1), j)
+            return used + orders + log_average(self.a + m, b, j) + log_average(leave, d + m, j)
 
         stays = np.exp(log_term(self.g, np.array([unused]))[..., 0])
         if unused == 0:
@@ -92,16 +90,13 @@ class BetaBernoulli(AliveCustomer):
         if rate == 0 and math.isinf(horizon):
             with np.errstate(divide="ignore"):
                 return self._mean() * np.where(self.g > 1, self.d / np.maximum(self.g - 1, 0), np.inf)
-        return self._mean() * self._survived(0.0, rate, horizon)
+        return self._mean() * sum_of_averages(self.g, self.d, rate, horizon)
 
-    def _survived(self, start: float, rate: float, horizon: float) -> Array:
-        """Sum over j = 1 … horizon of exp(-rate j) P(alive at start + j | alive at start)."""
-        if horizon == 0:
-            return np.zeros(1)
-        last = min(horizon - 1, LARGEST if rate == 0 else min(LARGEST, DISCOUNT_CUTOFF / rate))
-        j, weight = summation(last)
-        d = self.d + start
-        return np.exp(_log_average(self.g, d + 1, j) - rate * (j + 1)) @ weight * (d / (self.g + d))
+    @override
+    def simulate(self, horizon: float, rng: np.random.Generator) -> Purchases:
+        """Purchases at the next `horizon` opportunities; `time` is the number of the opportunity."""
+        a, b, g, d = np.broadcast_arrays(self.a, self.b, self.g, self.d)
+        return opportunities_used((a, b), (g, d), np.full(a.shape, check_horizon(horizon)), rng)
 
     def _mean(self) -> Array:
         """Mean probability of buying at an opportunity."""
@@ -115,17 +110,21 @@ class BetaBernoulli(AliveCustomer):
         return np.broadcast_to(value, np.broadcast_shapes(*shapes))
 
 
-def _log_average(g: Array, d: Array, j: Array) -> Array:
-    """Log of E[(1 - p)^j] = B(g, d + j)/B(g, d), p ~ Beta(g, d), on a new last axis for j.
+def opportunities_used(
+    buying: tuple[Array, Array], leaving: tuple[Array, Array], last: Array, rng: np.random.Generator
+) -> Purchases:
+    """Purchases at opportunities 1 … `last` of customers who are alive before the first; in no particular order.
 
-    The numbers j increase, and are whole up to SINGLE.
+    Parameters
+    ----------
+    buying, leaving
+        Shapes of the probabilities of buying at an opportunity, and of leaving before it.
+    last
+        Shape (customers,).
     """
-    g, d = g[..., None], d[..., None]
-    steps = -np.log1p(g / (d + np.arange(int(min(j[-1], SINGLE)))))
-    single = np.concatenate([np.zeros((*steps.shape[:-1], 1)), np.cumsum(steps, axis=-1)], axis=-1)
-    near = int(np.searchsorted(j, SINGLE, side="right"))
-    result = single[..., j[:near].astype(np.intp)]
-    if near == len(j):
-        return result
-    far = single[..., -1:] + log_beta_ratio(g, d + SINGLE, j[near:] - SINGLE, NUMPY)
-    return np.concatenate([result, far], axis=-1)
+    leave = rng.beta(*leaving, len(last))
+    there = np.minimum(last, whole_waits(leave, rng) - 1)
+    here = np.flatnonzero(there >= 1)
+    buy = rng.beta(*(np.broadcast_to(shape, len(last))[here] for shape in buying))
+    used = gap_after_gap(np.zeros(len(here)), there[here], lambda who: whole_waits(buy[who], rng))
+    return Purchases(customer=here[used.customer], time=used.time)

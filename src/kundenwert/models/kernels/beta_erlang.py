@@ -19,13 +19,14 @@ import numpy as np
 from scipy.special import betainc, gammaln, psi
 
 from kundenwert.models.kernels.beta_average import beta_nodes
+from kundenwert.models.kernels.simulation import stages_after_stages
 from kundenwert.models.kernels.stages import ByCount, ByRoots, stages_to_add
 from kundenwert.models.kernels.time_nodes import DISCOUNT_CUTOFF, time_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kundenwert.models.core import Array
+    from kundenwert.models.core import Array, Purchases
     from kundenwert.models.kernels.stages import Kernel
 
 __all__ = ["BetaErlang"]
@@ -140,6 +141,10 @@ class BetaErlang:
             lifetime = (nodes.weight / (rest[..., None] + v_k[..., None] * nodes.p)).sum(axis=-1)
             total += weight * np.exp((self.k - self.phase) * log_v) * lifetime
         return total
+
+    def simulate(self, horizon: float, rng: np.random.Generator) -> Purchases:
+        """Purchases in (T, T + horizon]; k - phase stages are missing for the first, and k for each later one."""
+        return stages_after_stages((self.n, self.A, self.a, self.b), self.k, self.phase, horizon, rng)
 
     def _integrated(self, start: float, horizon: float, rate: float) -> Array:
         """Integral of exp(-rate u) times the intensity of purchases at u, from start to start + horizon."""

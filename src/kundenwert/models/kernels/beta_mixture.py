@@ -21,10 +21,11 @@ import numpy as np
 from scipy.special import betainc, betaln, gammaln
 
 from kundenwert.models.kernels.beta_average import beta_nodes
+from kundenwert.models.kernels.simulation import stages_after_stages
 from kundenwert.models.kernels.time_nodes import DISCOUNT_CUTOFF, time_nodes
 
 if TYPE_CHECKING:
-    from kundenwert.models.core import Array
+    from kundenwert.models.core import Array, Purchases
     from kundenwert.models.kernels.beta_average import BetaNodes
 
 __all__ = ["BetaMixture"]
@@ -129,6 +130,10 @@ class BetaMixture:
             intensity = nodes.mean(np.exp(-shape[..., None] * np.log1p(nodes.p * v[..., None])))
             total += weight * np.exp(-rate * self.A * v) * intensity
         return self.n * total
+
+    def simulate(self, horizon: float, rng: np.random.Generator) -> Purchases:
+        """Purchases in (T, T + horizon]; gaps of one stage each, the first of which has just begun."""
+        return stages_after_stages((self.n, self.A, self.a, self.b), 1, 0, horizon, rng)
 
     def _large_p(self) -> Array:
         """A dropout probability that few customers exceed."""

@@ -11,20 +11,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from kundenwert.models.core import Functions
+from kundenwert.models.core import NUMPY
+from kundenwert.models.kernels.sums import SINGLE, summation
 
-__all__ = ["log_beta_ratio"]
+if TYPE_CHECKING:
+    from kundenwert.models.core import Array, Functions
+
+__all__ = ["log_average", "log_beta_ratio", "sum_of_averages"]
 
 SHIFT: Final = 8  # Stirling's series starts here
-SHIFTS: Final = np.arange(SHIFT, dtype=np.float64)
-CORNERS: Final = np.arange(4.0)  # a, b, c, d: whether step is added, and whether gamma is
-SIGNS: Final = np.array([-1.0, 1.0, 1.0, -1.0])
-SERIES: Final = (1 / 1188, -1 / 1680, 1 / 1260, -1 / 360)  # of log-gamma, after 1/(12 x), from x^-9 to x^-3
+LATER: Final = np.arange(1.0, SHIFT)  # shifts beyond the first
+CERTAIN: Final = 1 - 2**-53  # where what is left is that small, the rest of the logarithm is so large that it is lost
+SERIES: Final = (1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12)  # Stirling's, of log-gamma: x^-9, x^-7, …, x^-1
+DISCOUNT_CUTOFF: Final = 45.0  # exp(-45) is below the last digit
+LARGEST: Final = 1e300
 
 
 def log_beta_ratio(gamma: Any, y: Any, step: Any, f: Functions) -> Any:
-    """Logarithm of B(gamma, y + step)/B(gamma, y), at most 0; good to about 1e-12 of itself, or to 1e-20.
+    """Logarithm of B(gamma, y + step)/B(gamma, y), at most 0; good to about 1e-12 of itself, or to 1e-200.
 
     Every gamma function is shifted, Gamma(x) = Gamma(x + 1)/x, until Stirling's series applies. In the shifts and in
     the series the four arguments are combined first, so that nothing large cancels.
@@ -32,26 +36,72 @@ def log_beta_ratio(gamma: Any, y: Any, step: Any, f: Functions) -> Any:
     Parameters
     ----------
     gamma, y, step
-        Positive arrays (`step` may be 0) that broadcast against each other.
+        Positive arrays (`step` may be 0) that broadcast against each other, between 1e-130 and 1e130.
     f
         NumPy or PyTensor.
     """
+    gone = (gamma / (y + gamma)) * (step / (y + step))
+    left = (y / (y + gamma)) * ((y + gamma + step) / (y + step))  # 1 - gone, to all digits where that is small
+    first = f.where(gone < 0.5, f.log1p(-f.minimum(gone, 0.5)), f.log(left))
     shifts = f.total(
-        lambda i, weight: weight * f.log1p(-(gamma / (y + i + gamma)) * (step / (y + i + step))), SHIFTS, np.ones(SHIFT)
+        lambda z, weight: weight * f.log1p(-f.minimum((gamma / (y + z + gamma)) * (step / (y + z + step)), CERTAIN)),
+        LATER,
+        np.ones(len(LATER)),
     )
     a = y + SHIFT  # log Gamma(b) - log Gamma(a) - log Gamma(d) + log Gamma(c) remains
     b, c, d = a + step, a + gamma, a + gamma + step
     leading = (a - 0.5) * f.log1p((gamma / a) * (step / d)) - step * f.log1p(gamma / b) - gamma * f.log1p(step / c)
-    first = -(gamma / (a * c)) * (step / b) * ((a + d) / d) / 12
-    rest = f.total(lambda i, sign: sign * _series(a + (i % 2) * step + (i // 2) * gamma), CORNERS, SIGNS)
-    return shifts + leading + first + rest
+    return first + shifts + leading - _series(a, gamma, step)
 
 
-def _series(x: Any) -> Any:
-    """Stirling's series beyond 1/(12 x)."""
-    inverse = 1 / x
-    square = inverse * inverse
-    total = SERIES[0]
-    for coefficient in SERIES[1:]:
-        total = coefficient + square * total
-    return total * square * inverse
+def _series(a: Any, gamma: Any, step: Any) -> Any:
+    """What Stirling's series contributes at `a`, less that at a + step and a + gamma, plus that at a + step + gamma.
+
+    A mixed difference over a rectangle, by the product rule: that of the product g h is that of g times h, that of h
+    times g, and twice a difference along one side times one along the other. All of them are positive.
+    """
+    p, q, u, v = 1 / a, 1 / (a + step), 1 / (a + gamma), 1 / (a + gamma + step)
+    # of 1/x: by gamma, by gamma after the step, by the step after gamma, and by both
+    by_gamma, by_gamma_late, by_step_late = gamma * p * u, gamma * q * v, step * u * v
+    by_both = by_gamma * (step * q) * ((a + 1 / v) * v)
+    # of its square
+    p2, q2, u2, v2 = p * p, q * q, u * u, v * v
+    of_gamma, of_gamma_late, of_step_late = by_gamma * (p + u), by_gamma_late * (q + v), by_step_late * (u + v)
+    of_both = by_both * (p + q) + by_step_late * (by_gamma + by_gamma_late)
+    # Horner's scheme in the square: the polynomial at `a`, and its differences
+    last, *more = SERIES
+    value, less_gamma, less_step, less_both = last, 0.0, 0.0, 0.0
+    for coefficient in more:
+        less_both = of_both * value + q2 * less_both + of_step_late * less_gamma + of_gamma_late * less_step
+        less_step = of_step_late * (value - less_gamma) + v2 * less_step
+        less_gamma = of_gamma * value + u2 * less_gamma
+        value = coefficient + p2 * value
+    return by_both * value + by_step_late * less_gamma + q * less_both + by_gamma_late * less_step
+
+
+def log_average(gamma: Array, y: Array, j: Array) -> Array:
+    """Log of E (1 - theta)^j = B(gamma, y + j)/B(gamma, y), theta ~ Beta(gamma, y), on a new last axis for j.
+
+    The numbers j increase, and are whole up to SINGLE.
+    """
+    gamma, y = gamma[..., None], y[..., None]
+    steps = -np.log1p(gamma / (y + np.arange(int(min(j[-1], SINGLE)))))
+    single = np.concatenate([np.zeros((*steps.shape[:-1], 1)), np.cumsum(steps, axis=-1)], axis=-1)
+    near = int(np.searchsorted(j, SINGLE, side="right"))
+    result = single[..., j[:near].astype(np.intp)]
+    if near == len(j):
+        return result
+    far = single[..., -1:] + log_beta_ratio(gamma, y + SINGLE, j[near:] - SINGLE, NUMPY)
+    return np.concatenate([result, far], axis=-1)
+
+
+def sum_of_averages(gamma: Array, y: Array, rate: float, horizon: float) -> Array:
+    """Sum over j = 1 … horizon of exp(-rate j) E (1 - theta)^j; the horizon may be inf if there is a rate.
+
+    The first terms one by one, and later ones, which are smooth in log j, by Gaussian quadrature for sums.
+    """
+    if horizon == 0:
+        return np.zeros(1)
+    last = min(horizon - 1, LARGEST if rate == 0 else min(LARGEST, DISCOUNT_CUTOFF / rate))
+    j, weight = summation(last)
+    return np.asarray(np.exp(log_average(gamma, y + 1, j) - rate * (j + 1)) @ weight * (y / (gamma + y)))

@@ -56,6 +56,10 @@ class Lifetime(ABC):
         """Log P(alive at T + u)."""
 
     @abstractmethod
+    def ends(self, log_survival: Array) -> Array:
+        """The time u at which log P(alive at T + u) has fallen to this; may be inf."""
+
+    @abstractmethod
     def log_hazard(self, u: Array | float) -> Array:
         """Logarithm of the rate at which those alive at T + u leave."""
 
@@ -118,6 +122,11 @@ class ParetoLifetime(Lifetime):
         return np.asarray(-self.s * np.log1p(u / self.B))
 
     @override
+    def ends(self, log_survival: Array) -> Array:
+        with np.errstate(over="ignore"):
+            return np.asarray(self.B * np.expm1(-log_survival / self.s))
+
+    @override
     def log_hazard(self, u: Array | float) -> Array:
         return np.asarray(np.log(self.s / (self.B + u)))
 
@@ -169,6 +178,10 @@ class GompertzLifetime(Lifetime):
         return np.asarray(-self.s * log_growth(self.b * u, 1 / self.k, NUMPY))
 
     @override
+    def ends(self, log_survival: Array) -> Array:
+        return np.asarray(log_growth(-log_survival / self.s, self.k, NUMPY) / self.b)
+
+    @override
     def log_hazard(self, u: Array | float) -> Array:
         return np.asarray(np.log(self.s * self.b / k_later(self.k, self.b * u, NUMPY)))
 
@@ -182,7 +195,7 @@ class GompertzLifetime(Lifetime):
 
     @override
     def longest(self) -> Array:
-        return np.asarray(log_growth(NEGLIGIBLE / self.s, self.k, NUMPY) / self.b)
+        return self.ends(np.full_like(self.s, -NEGLIGIBLE))
 
     @override
     def time_alive(self, horizon: float, error: float) -> Array:

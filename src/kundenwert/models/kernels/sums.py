@@ -32,7 +32,7 @@ def summation(last: float, peak: int = 0) -> tuple[Array, Array]:
     last
         Last term; a fraction does not count.
     peak
-        Terms may rise like j^peak before they fall: panels are as much shorter as the peak may be narrow.
+        Terms may rise like j^peak before they fall, or fall as suddenly: panels are as much shorter.
     """
     end = math.floor(last) + 1.0
     nodes, weights = [np.arange(min(end, SINGLE))], [np.ones(int(min(end, SINGLE)))]
