@@ -9,10 +9,12 @@ import pandas as pd
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["UNTIL", "WEEKS_AHEAD", "read"]
+__all__ = ["MEAN_AMOUNT", "RATE", "UNTIL", "WEEKS_AHEAD", "read"]
 
 UNTIL: Final = "1997-09-30"
 WEEKS_AHEAD: Final = 39
+MEAN_AMOUNT: Final = 35.0  # of a purchase, taken as known where values are compared
+RATE: Final = 0.10  # a year
 
 
 def read(path: Path, every: int = 1) -> pd.DataFrame:

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from measure import arguments, peak_gigabytes, save, timed
+from simulated import histories_of
 
 import kundenwert as kw
 
 ECONOMICS = kw.Economics(margin=0.30, annual_discount_rate=0.10)
-
-DAY_ZERO = pd.Timestamp("2020-01-01")
-
-
-def histories_of(path: str, observed: int) -> tuple[kw.CustomerHistories, dict[str, float], int]:
-    """Histories of a simulated log, how long they took, and rows of the log, which is gone afterwards."""
-    with np.load(path) as saved:
-        date = DAY_ZERO + pd.to_timedelta(saved["day"], unit="D")
-        log = pd.DataFrame({"customer_id": saved["customer"], "date": date, "amount": saved["amount"]})
-    until = (DAY_ZERO + pd.Timedelta(days=observed)).date()
-    histories, times = timed(
-        lambda: kw.summarize(log, customer="customer_id", time="date", amount="amount", until=until)
-    )
-    return histories, times, len(log)
-
 
 parser = arguments(__doc__)
 parser.add_argument("--log", required=True)

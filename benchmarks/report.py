@@ -182,6 +182,60 @@ def _family(measured: Measured) -> str:
     return "\n\n".join([about, _table(head, rows), _targets(checks)])
 
 
+def _value(measured: Measured) -> str:
+    ours, theirs = _get(measured, "value_kundenwert"), _get(measured, "value_pymc_marketing")
+    rows = [
+        ["time", _seconds(ours["seconds"]), _seconds(theirs["seconds"])],
+        ["peak memory of the process", _gigabytes(ours["peak_of_the_table"]), _gigabytes(theirs["peak_gigabytes"])],
+        ["sum over the customers", f"{ours['total']:,.0f}", f"{theirs['total']:,.0f}"],
+        ["customers without a number", "0", f"{theirs['missing']:,}"],
+    ]
+    about = (
+        f"Twelve months ahead, {ours['customers']:,} customers, discounted at the end of each month at 10 % a year, "
+        f"with a known amount of a purchase; mean and 90 % interval from {ours['draws']:,} draws "
+        f"({theirs['draws']:,} of PyMC-Marketing's `customer_lifetime_value`)."
+    )
+    faster = f"{theirs['seconds'] / ours['seconds']:.0f}"
+    checks = _targets([("times as fast", faster, "–", None)])
+    return "\n\n".join([about, _table(["", "kundenwert", "PyMC-Marketing"], rows), checks])
+
+
+def _worth(measured: Measured) -> str:
+    npv, realised = _get(measured, "worth_npv"), _get(measured, "worth_realised")
+    about = (
+        "Simulated as below, acquired over 12 weeks; MBG/NBD and gamma-gamma, three years ahead, with order costs, a "
+        "year of retention costs and referrals."
+    )
+    return f"{about}\n\n" + _targets(
+        [
+            (
+                f"value and its parts with intervals, {npv['customers']:,} customers, {npv['draws']:,} draws",
+                _seconds(npv["seconds"]),
+                "120 s or less",
+                npv["seconds"] <= 120,
+            ),
+            (
+                "peak memory of the process",
+                _gigabytes(npv["peak_of_the_table"]),
+                "3 GB or less",
+                npv["peak_of_the_table"] <= 3,
+            ),
+            (
+                f"realised value, {realised['customers']:,} customers × {realised['futures']:,} futures",
+                _seconds(realised["seconds"]),
+                "120 s or less",
+                realised["seconds"] <= 120,
+            ),
+            (
+                "peak memory of the process",
+                _gigabytes(realised["peak_of_the_table"]),
+                "3 GB or less",
+                realised["peak_of_the_table"] <= 3,
+            ),
+        ]
+    )
+
+
 def _million(measured: Measured) -> str:
     about = (
         "Simulated from BG/NBD and gamma-gamma with CDNOW's estimates; one process from the log to the table. The "
@@ -271,7 +325,9 @@ _SECTIONS: Final = {
     "Posterior": _posterior,
     "Maximum of the likelihood": _mode,
     "Expected purchases with intervals": _purchases,
+    "Lifetime value for twelve months": _value,
     "The family": _family,
+    "What a million customers are worth": _worth,
     "A million customers": _million,
     "Growth": _growth,
     "Cold start": _cold_start,

@@ -131,6 +131,9 @@ def run_cdnow(bench: Bench) -> None:
         compare = () if "failed" in theirs else ("--peer", f"{model}.npz")
         all_draws = ("--draws", scale.draws * scale.chains)
         bench.measure("purchases_kundenwert", ours, "kundenwert_purchases.py", *data, *repeats, *all_draws, *compare)
+        if "failed" not in theirs:
+            bench.measure("value_pymc_marketing", marketing, "pymc_marketing_value.py", *fitted)
+        bench.measure("value_kundenwert", ours, "kundenwert_value.py", *data, *repeats, *all_draws)
 
 
 def run_family(bench: Bench) -> None:
@@ -157,6 +160,19 @@ def run_growth(bench: Bench) -> None:
             options = ("--log", log, "--observed", observed, "--lifetime", *repeats)
             bench.measure(name, ours, "kundenwert_million.py", *options)
             log.unlink(missing_ok=True)
+
+
+def run_worth(bench: Bench) -> None:
+    """The parts of the net present value of the largest population, and realised values of a tenth of it."""
+    ours, largest = Path(sys.executable), bench.scale.customers[-1]
+    for name, customers, futures in (("worth_npv", largest, 0), ("worth_realised", largest // 10, 1000)):
+        acquired, observed = POPULATIONS["12 weeks"]
+        log = WORK / "simulated.npz"
+        size = ("--customers", customers, "--acquired", acquired, "--observed", observed, "--log", log)
+        bench.measure(f"{name}_log", ours, "simulate_log.py", *size)
+        options = ("--log", log, "--observed", observed, "--futures", futures)
+        bench.measure(name, ours, "kundenwert_worth.py", *options)
+        log.unlink(missing_ok=True)
 
 
 def run_cold_start(bench: Bench) -> None:
@@ -196,7 +212,7 @@ def machine() -> Measurement:
 
 def main() -> None:
     """Run the cases, print the results and, after a full run, write them to RESULTS.md."""
-    cases = ("posterior", "mode", "family", "growth", "cold-start")
+    cases = ("posterior", "mode", "family", "worth", "growth", "cold-start")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="a dry run of a few minutes, not written to RESULTS.md")
     parser.add_argument("--only", nargs="+", choices=cases, default=[], help="these cases only; not written either")
@@ -214,6 +230,8 @@ def main() -> None:
         run_cdnow(bench)
     if bench.wants("family"):
         run_family(bench)
+    if bench.wants("worth"):
+        run_worth(bench)
     if bench.wants("growth"):
         run_growth(bench)
     results["minutes"] = (time.perf_counter() - began) / 60
