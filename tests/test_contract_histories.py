@@ -12,6 +12,7 @@ from kundenwert.errors import (
     DurationError,
     MissingInformationError,
     RowError,
+    SizeError,
     SpecificationError,
 )
 from tests.contracts import MODELS, contracts
@@ -179,6 +180,20 @@ class TestCohorts:
             from_cohorts(customers=1000)
         with pytest.raises(RowError, match=r"two rows for renewal 0"):
             kw.ContractHistories.from_cohorts(cohorts())  # two cohorts, but no column named
+
+    @pytest.mark.parametrize("many, shown", [(3e8, "300,000,000"), (1e19, "about 10.19"), (1e300, "about 10.300")])
+    def test_more_contracts_than_fit_in_memory_are_refused(self, many, shown):
+        table = cohorts(survivors=[10, 7, 7, many, 12, 0])
+        with pytest.raises(SizeError, match=f"cohort 'basic' starts with {shown} contracts.*200,000,000 are too many"):
+            from_cohorts(table)
+
+    def test_so_are_too_many_customers_and_too_many_in_all(self):
+        shares = cohorts(survivors=[1, 0.7, 0.7, 1, 0.4, 0])
+        for many in (10**30, 10**5000):
+            with pytest.raises(SizeError, match=r"cohort 'plus' starts with about 10\^"):
+                from_cohorts(shares, customers={"plus": many, "basic": 1})
+        with pytest.raises(SizeError, match="up to cohort 'plus', the table has 200,000,001 contracts"):
+            from_cohorts(shares, customers={"basic": 1, "plus": 200_000_000})
 
     @pytest.mark.parametrize("customers", [0, -3, 2.5, True, "100", {"plus": 10}, {"plus": 10, "basic": 0}])
     def test_the_number_of_customers_is_a_number_for_every_cohort(self, customers):

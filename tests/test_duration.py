@@ -118,7 +118,7 @@ def test_counted_periods_are_values(name):
     assert check_duration(five, "horizon") is five
 
 
-@pytest.mark.parametrize("count", [-1, True, False, 2.0, 2.5, math.nan, math.inf, "3", None], ids=repr)
+@pytest.mark.parametrize("count", [-1, True, False, 2.0, 2.5, math.nan, math.inf, "3", None, 10**16], ids=repr)
 @pytest.mark.parametrize("name", COUNTERS)
 def test_periods_are_counted_in_whole_numbers(name, count):
     with pytest.raises(SpecificationError, match=rf"{name}\(…\) takes a whole number of at least 0, got") as refusal:

@@ -156,6 +156,11 @@ class TestTables:
             ),
             ({"monetary_value": [-1.0, np.nan, 1.0]}, "customer 'c' has frequency = 2, monetary_value = -1; expected"),
             ({"monetary_value": [1.0, np.nan, np.nan]}, "customer 'b' has frequency = 1, monetary_value = nan"),
+            (
+                {"monetary_value": [1.0, np.nan, 1e306]},
+                "customer 'b' has .* monetary_value = 1e.306; expected a finite",
+            ),
+            ({"frequency": [2, 0, 1e300]}, "customer 'b' has frequency = 1e.300; expected a whole number"),
             ({"monetary_value": [1.0, 9.0, 1.0]}, "customer 'a' has frequency = 0, monetary_value = 9; expected NaN"),
         ],
     )

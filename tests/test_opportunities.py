@@ -19,6 +19,7 @@ from kundenwert.errors import (
     DurationError,
     MissingInformationError,
     RowError,
+    SizeError,
     SpecificationError,
 )
 from kundenwert.histories import Audit
@@ -92,6 +93,8 @@ class TestReadyMade:
             ((1, -1, 6), r"customer 'c1' has recency = -1; expected a whole number, 0 or more"),
             ((1, 2, math.nan), r"customer 'c1' has opportunities = nan"),
             ((1, 2, math.inf), r"customer 'c1' has opportunities = inf"),
+            ((1, 2, 10_001), r"customer 'c1' has opportunities = 10001; expected 10,000 or less; .*longer periods"),
+            ((1, 1e300, 1e300), r"customer 'c1' has recency = 1e\+300; expected 10,000 or less"),
         ],
     )
     def test_impossible_histories_are_refused_by_name(self, row, message):
@@ -106,6 +109,8 @@ class TestReadyMade:
             kw.OpportunityHistories(**(parts | {"recency": [1]}), audit=audit)
         with pytest.raises(RowError, match="customer 'b' has frequency = 5"):
             kw.OpportunityHistories(**(parts | {"frequency": [1, 5]}), audit=audit)
+        with pytest.raises(RowError, match=r"customer 'b' has opportunities = 1e.12; expected 10,000 or less"):
+            kw.OpportunityHistories(**(parts | {"opportunities": [1, 10**12]}), audit=audit)
 
     def test_ids_are_unique_and_there(self):
         with pytest.raises(RowError, match="customer 'a' occurs more than once"):
@@ -191,6 +196,11 @@ class TestCounts:
                 kw.OpportunityHistories.from_counts(good.assign(customers=[3, wrong]))
         with pytest.raises(DataError, match="the table has no customers"):
             kw.OpportunityHistories.from_counts(good.assign(customers=0))
+        for many, shown in [(200_000_000, "200,000,004"), (1e15, "about 10.15"), (1e300, "about 10.300")]:
+            with pytest.raises(
+                SizeError, match=f"the table has {shown} customers.* more than 200,000,000 are too many"
+            ):
+                kw.OpportunityHistories.from_counts(good.assign(customers=[many, 4]))
         with pytest.raises(ColumnError, match="no column 'customers'"):
             kw.OpportunityHistories.from_counts(table((1, 1, 1)))
 
@@ -269,6 +279,7 @@ class TestSummary:
         by_year, by_edge = summary(self.YEARS, every="year", until="2023-12-31"), summary(self.YEARS, edges=edges)
         pd.testing.assert_frame_equal(by_year.to_pandas(), by_edge.to_pandas())
         assert by_edge.every.in_days == pytest.approx(365.2)
+        pd.testing.assert_frame_equal(summary(self.YEARS, edges=np.array(edges)).to_pandas(), by_edge.to_pandas())
 
     @pytest.mark.parametrize(
         "arguments, message",
@@ -282,6 +293,8 @@ class TestSummary:
             ({"every": "year", "until": "31.12.2023"}, "until='31.12.2023' is no date"),
             ({"edges": ["2019-01-01"]}, "make no period; expected at least two dates"),
             ({"edges": "2019-01-01"}, "make no period; expected at least two dates"),
+            ({"edges": 5}, "edges=5 make no period; expected at least two dates"),
+            ({"edges": [5, 6]}, r"edges\[0\]=5 is no date"),
             ({"edges": ["2019-01-01", "2021-01-01", "2020-01-01"]}, r"edges\[2\]='2020-01-01' does not come after"),
             ({"edges": ["2019-01-01", "2019-01-01"]}, r"edges\[1\]='2019-01-01' does not come after"),
             ({"edges": ["2019-01-01", "soon"]}, r"edges\[1\]='soon' is no date"),

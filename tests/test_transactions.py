@@ -412,9 +412,10 @@ class TestUnusableRows:
                 "no finite amount",
             ),
             (("b", "2024-01-02", math.inf), "column 'paid' holds inf .1 such rows.", "no finite amount"),
+            (("b", "2024-01-02", -1e306), "row 1 of customer 'b' has an amount beyond", "an amount beyond 1e+280"),
             ((None, None, None), "row 1 has no customer id", "no customer id"),
         ],
-        ids=["id", "time", "amount", "infinity", "everything"],
+        ids=["id", "time", "amount", "infinity", "size", "everything"],
     )
     def test_they_are_refused_or_dropped_with_a_reason(self, rows, message, reason, convert):
         frame = convert(log(("a", "2024-01-01", 1), rows, ("a", "2024-01-05", 1)))

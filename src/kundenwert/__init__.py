@@ -19,8 +19,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kundenwert import datasets, errors, testing
+    from kundenwert import datasets, errors, plot, testing
     from kundenwert.checks.comparison import compare
+    from kundenwert.checks.counts import purchase_counts
     from kundenwert.checks.holdout import holdout
     from kundenwert.checks.regularity import regularity
     from kundenwert.checks.rolling_origin import rolling_origin
@@ -38,21 +39,37 @@ if TYPE_CHECKING:
     )
     from kundenwert.economics import (
         Continuously,
+        CustomerEquity,
         Economics,
         EndOfPeriod,
         EveryoneFor,
         Growing,
         KnownAmount,
         MiddleOfPeriod,
+        NewCustomerValue,
         PerCustomer,
+        PhaseRules,
+        Quantile,
         Referral,
         Schedule,
+        Segmentation,
+        SpendDependence,
         StartOfPeriod,
         WhileActive,
         WhilePAliveAbove,
         WhileReturnProbabilityAbove,
+        acquisition_cohort,
+        contribution_to_date,
+        customer_equity,
+        early_warning,
         net_present_value,
+        new_customer_value,
+        phase,
+        realised_value,
         score,
+        second_purchase,
+        segment,
+        spend_dependence,
     )
     from kundenwert.fitting import fit, fixed
     from kundenwert.histories import ContractHistories, CustomerHistories, OpportunityHistories
@@ -73,11 +90,17 @@ if TYPE_CHECKING:
     )
     from kundenwert.posterior import ContractPosterior, Estimate, PurchasePosterior, SpendPosterior, load
     from kundenwert.priors import Beta, Flat, Gamma, HalfNormal, LogitNormal, LogNormal, Normal, Prior
+    from kundenwert.reporting import Report, report
     from kundenwert.transactions import summarize, summarize_opportunities
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Quantile": "economics",
+    "Segmentation": "economics",
+    "SpendDependence": "economics",
+    "spend_dependence": "economics",
+    "segment": "economics",
     "BGBB": "models",
     "BGCNBD": "models",
     "BGNBD": "models",
@@ -123,8 +146,14 @@ _HOME = {
     "load": "posterior",
     "months": "duration",
     "net_present_value": "economics",
+    "new_customer_value": "economics",
     "opportunities": "duration",
+    "realised_value": "economics",
+    "plot": "",
+    "purchase_counts": "checks",
     "regularity": "checks",
+    "report": "reporting",
+    "Report": "reporting",
     "renewals": "duration",
     "rolling_origin": "checks",
     "score": "economics",
@@ -135,18 +164,27 @@ _HOME = {
     "weeks": "duration",
     "years": "duration",
     "Continuously": "economics",
+    "CustomerEquity": "economics",
     "EndOfPeriod": "economics",
     "EveryoneFor": "economics",
     "Growing": "economics",
     "KnownAmount": "economics",
     "MiddleOfPeriod": "economics",
+    "NewCustomerValue": "economics",
     "PerCustomer": "economics",
+    "PhaseRules": "economics",
+    "early_warning": "economics",
+    "phase": "economics",
+    "second_purchase": "economics",
     "Referral": "economics",
     "Schedule": "economics",
     "StartOfPeriod": "economics",
     "WhileActive": "economics",
     "WhilePAliveAbove": "economics",
     "WhileReturnProbabilityAbove": "economics",
+    "acquisition_cohort": "economics",
+    "contribution_to_date": "economics",
+    "customer_equity": "economics",
 }
 """The module below kundenwert that each public name is loaded from; an empty name is a module itself."""
 
@@ -164,6 +202,7 @@ __all__ = [
     "Continuously",
     "ContractHistories",
     "ContractPosterior",
+    "CustomerEquity",
     "CustomerHistories",
     "Diagnostics",
     "Duration",
@@ -183,25 +222,35 @@ __all__ = [
     "LogNormalSpend",
     "LogitNormal",
     "MiddleOfPeriod",
+    "NewCustomerValue",
     "Normal",
     "OpportunityHistories",
     "ParetoNBD",
     "PerCustomer",
     "Periods",
+    "PhaseRules",
     "Prior",
     "PurchasePosterior",
+    "Quantile",
     "Referral",
+    "Report",
     "Schedule",
+    "Segmentation",
     "ShiftedBetaGeometric",
+    "SpendDependence",
     "SpendPosterior",
     "StartOfPeriod",
     "WhileActive",
     "WhilePAliveAbove",
     "WhileReturnProbabilityAbove",
     "__version__",
+    "acquisition_cohort",
     "compare",
+    "contribution_to_date",
+    "customer_equity",
     "datasets",
     "days",
+    "early_warning",
     "errors",
     "fit",
     "fixed",
@@ -210,11 +259,20 @@ __all__ = [
     "load",
     "months",
     "net_present_value",
+    "new_customer_value",
     "opportunities",
+    "phase",
+    "plot",
+    "purchase_counts",
+    "realised_value",
     "regularity",
     "renewals",
+    "report",
     "rolling_origin",
     "score",
+    "second_purchase",
+    "segment",
+    "spend_dependence",
     "summarize",
     "summarize_opportunities",
     "testing",

@@ -53,6 +53,8 @@ DAYS: Final[dict[str, float]] = {
     "month": DAYS_PER_YEAR / 12,
     "year": DAYS_PER_YEAR,
 }
+LARGEST_NUMBER: Final = 1e300  # of any unit: in days it is a floating-point number too
+MOST_PERIODS: Final = 10**15
 PLURALS: Final[dict[str, str]] = {"opportunity": "opportunities", "renewal": "renewals"}
 
 
@@ -125,8 +127,10 @@ class Periods:
     of: Count
 
     def __post_init__(self) -> None:
-        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 0:
-            message = f"{PLURALS[self.of]}(…) takes a whole number of at least 0, got {self.count!r}"
+        whole = isinstance(self.count, int) and not isinstance(self.count, bool) and self.count >= 0
+        if not whole or self.count > MOST_PERIODS:
+            most = f", which is more than {MOST_PERIODS:,}" if whole else ""
+            message = f"{PLURALS[self.of]}(…) takes a whole number of at least 0, got {self.count!r}{most}"
             raise SpecificationError(message)
 
     def in_unit(self, unit: Unit) -> float:
@@ -174,7 +178,7 @@ def renewals(count: int, /) -> Periods:
 
 
 def _duration(count: float, unit: str) -> Duration:
-    if isinstance(count, bool) or not isinstance(count, (int, float)) or not math.isfinite(count):
+    if isinstance(count, bool) or not isinstance(count, (int, float)) or not abs(count) <= LARGEST_NUMBER:
         message = f"{unit}s(…) takes a finite number, got {count!r}; for an open end use kundenwert.LIFETIME"
         raise SpecificationError(message)
     return Duration(count * DAYS[unit])

@@ -13,6 +13,7 @@
     ├── SizeError (MemoryError)            the result would not fit in memory
     ├── InferenceError (RuntimeError)      no posterior could be computed
     ├── ModelError (AssertionError)        a model lacks a property that posteriors rely on (kundenwert.testing)
+    ├── MissingPackageError (ImportError)  an optional package is not installed
     └── FileFormatError (ValueError)       a saved posterior cannot be read
 
 Every message says what was got, what was expected and what to do.
@@ -28,6 +29,7 @@ __all__ = [
     "ColumnError",
     "ComparisonWarning",
     "DataError",
+    "DependenceWarning",
     "DurationError",
     "FileFormatError",
     "InferenceError",
@@ -36,6 +38,7 @@ __all__ = [
     "KundenwertError",
     "KundenwertWarning",
     "MissingInformationError",
+    "MissingPackageError",
     "ModelError",
     "RowError",
     "SizeError",
@@ -96,6 +99,11 @@ class ModelError(KundenwertError, AssertionError):
 
 
 @final
+class MissingPackageError(KundenwertError, ImportError):
+    """An optional package is not installed."""
+
+
+@final
 class FileFormatError(KundenwertError, ValueError):
     """A saved posterior cannot be read."""
 
@@ -112,3 +120,8 @@ class InferenceWarning(KundenwertWarning):
 @final
 class ComparisonWarning(KundenwertWarning):
     """Models were compared, but the numbers hang on a few customers or on a posterior that may be off."""
+
+
+@final
+class DependenceWarning(KundenwertWarning):
+    """Customers who buy often spend more per purchase, or less, so that values that take no notice are off."""

@@ -182,14 +182,10 @@ class _Task:
     def stream(self) -> np.random.SeedSequence:
         """Source of randomness: two models, or two sets of customers, are independent.
 
-        Only the order of times and amounts enters, so that days and weeks, euros and cents give the same draws. Sums
-        of logarithms have another order in another currency.
+        Days and weeks, euros and cents give the same draws.
         """
         name = type(self.model).__name__.encode()
-        ordered = [column for column_name, column in self.cells.columns.items() if not column_name.startswith("log_")]
-        ranks = [np.unique(column, return_inverse=True)[1] for column in ordered]
-        customers = b"".join(part.tobytes() for part in (*ranks, self.cells.counts))
-        return np.random.SeedSequence(self.seed, spawn_key=(zlib.crc32(name), zlib.crc32(customers)))
+        return np.random.SeedSequence(self.seed, spawn_key=(zlib.crc32(name), self.cells.fingerprint()))
 
     def posterior(
         self, values: Sequence[Array], diagnostics: Diagnostics, p_infinite_mean: float | None = None
@@ -201,7 +197,10 @@ class _Task:
             unit=self.cells.unit,
             diagnostics=diagnostics,
             provenance=Provenance(
-                version=version("kundenwert"), customers=self.target.customers, cells=self.target.cells
+                version=version("kundenwert"),
+                customers=self.target.customers,
+                cells=self.target.cells,
+                fingerprint=self.cells.fingerprint(self.model.informative(self.cells)),
             ),
             p_infinite_mean=p_infinite_mean,
         )

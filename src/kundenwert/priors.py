@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, final, override
 
 from kundenwert.errors import SpecificationError
@@ -28,15 +29,22 @@ type Support = Literal["positive", "probability", "real"]
 
 
 def _check_positive(prior: Prior, name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
+    if not (_is_finite(value) and value > 0):
         message = f"{type(prior).__name__}: {name} must be positive and finite, got {value!r}"
         raise SpecificationError(message)
 
 
 def _check_finite(prior: Prior, name: str, value: float) -> None:
-    if not math.isfinite(value):
+    if not _is_finite(value):
         message = f"{type(prior).__name__}: {name} must be finite, got {value!r}"
         raise SpecificationError(message)
+
+
+def _is_finite(value: object) -> bool:
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer beyond floating-point numbers
+        return False
 
 
 class Prior(ABC):

@@ -15,6 +15,7 @@ from kundenwert.errors import ComparisonWarning, DataError, MissingInformationEr
 from kundenwert.models import GammaGamma
 from kundenwert.models.mbgcnbd import MBGCNBD
 from tests import cdnow
+from tests.customers import histories_of
 
 NAMES = {"BG/NBD": "BGNBD", "MBG/NBD": "MBGNBD"}
 
@@ -209,6 +210,26 @@ def test_densities_of_different_data_are_not_compared():
 def test_other_customers_are_refused():
     with pytest.raises(DataError, match="was fitted to 100 customers, but 200 of these histories"):
         kw.compare(posteriors(100), cdnow.sample(200))
+
+
+def test_as_many_other_customers_are_refused_too():
+    others = cdnow.histories().take(np.arange(100, 200))
+    with pytest.raises(DataError, match=r"BGNBD was fitted to other customers: as many as these, but with other"):
+        kw.compare(posteriors(100), others)
+    shuffled = cdnow.sample(100).take(np.random.default_rng(1).permutation(100)).in_unit("day")
+    pd.testing.assert_frame_equal(
+        kw.compare(posteriors(100), shuffled)[["difference"]],
+        kw.compare(posteriors(100), cdnow.sample(100))[["difference"]],
+    )
+
+
+def test_a_single_customer_has_no_standard_error():
+    one = histories_of(3, 20, 38)
+    fitted = {name: kw.fit(cdnow.MODELS[model], one, seed=1) for name, model in NAMES.items()}
+    with pytest.warns(ComparisonWarning):
+        table: Any = kw.compare(fitted, one)
+    assert table["elpd"].notna().all()
+    assert table[["se", "difference_se"]].isna().all(axis=None)
 
 
 def test_a_model_of_other_customers_is_refused():

@@ -1,7 +1,9 @@
 """How regularly customers buy: against simulated gaps, and against brute force."""
 
+import math
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,6 +61,23 @@ def test_against_the_density_of_shares():
     assert (found.lower, found.upper) == pytest.approx((below, above), rel=4e-3)  # the step of this grid
 
 
+@pytest.mark.parametrize("gaps", [2, 5, 12])
+def test_equal_gaps_of_one_customer_have_a_proper_answer(gaps):
+    """The likelihood has no maximum, but the prior of log k bounds it."""
+    found = kw.regularity(histories_from([[7] * gaps]))
+
+    def density(u):  # k = exp(u)
+        k = mp.exp(u)
+        return mp.exp(mp.loggamma(gaps * k) - gaps * mp.loggamma(k) - (k - 1) * gaps * mp.log(gaps) - u * u / 2)
+
+    with mp.workdps(40):
+        pieces = range(-12, 29, 4)
+        mass = mp.quad(density, pieces)
+        assert found.mean == pytest.approx(float(mp.quad(lambda u: density(u) * mp.exp(u), pieces) / mass), rel=1e-6)
+        below = float(mp.quad(density, [*range(-12, math.floor(math.log(found.lower)), 4), mp.log(found.lower)]) / mass)
+    assert below == pytest.approx(0.05, abs=1e-3)
+
+
 def test_leaving_and_rates_do_not_matter():
     """Customers of MBG/CNBD-3 who left early or were cut off tell the same k."""
     theta = kw.MBGCNBD.Parameters(k=3, r=0.7, alpha=200.0, a=1.0, b=6.0, unit="hour")
@@ -93,7 +112,8 @@ def test_what_cannot_tell_is_refused():
         kw.regularity(cdnow.histories().to_pandas())
     with pytest.raises(DataError, match="nobody has two gaps"):
         kw.regularity(histories_from([[3], [], [9]]))
-    with pytest.raises(DataError, match="practically equal"):
-        kw.regularity(histories_from([[30] * 12] * 50))
+    for customers, gaps in ((50, 12), (1, 30)):
+        with pytest.raises(DataError, match=r"practically equal: k is beyond 162,755 with a probability of (100|99)%"):
+            kw.regularity(histories_from([[30] * gaps] * customers))
     with pytest.raises(SpecificationError, match="interval is a probability"):
         kw.regularity(cdnow.histories(), interval=90)

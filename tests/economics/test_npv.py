@@ -178,7 +178,7 @@ def test_what_is_infinite_is_refused(spend, purchases):
 
 
 def test_arguments_in_the_wrong_place_are_named(purchases, spend):
-    with pytest.raises(SpecificationError, match="purchases must be a PurchasePosterior or a ContractPosterior, got SpendPosterior"):
+    with pytest.raises(SpecificationError, match="purchases must be a PurchasePosterior.*, got SpendPosterior"):
         npv(spend, purchases)
     with pytest.raises(SpecificationError, match="spend must be a SpendPosterior"):
         npv(purchases, purchases)

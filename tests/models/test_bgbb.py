@@ -315,12 +315,10 @@ def test_histories_of_the_wrong_kind():
         kw.fixed(kw.GammaGamma.Parameters(p=6.0, q=4.0, gamma=15.0)),
         kw.Economics(margin=0.3, annual_discount_rate=0.1),
     )
-    with pytest.raises(
-        MissingInformationError, match=r"histories of opportunities have no 'total'.*mean amount of your own"
-    ):
-        kw.net_present_value(at(), spend, counted, economics, horizon=FIVE)  # type: ignore[arg-type]
+    with pytest.raises(MissingInformationError, match=r"histories for BGBB hold none.*KnownAmount"):
+        kw.net_present_value(at(), spend, counted, economics, horizon=FIVE)
     with pytest.raises(MissingInformationError, match="BGBB needs OpportunityHistories"):
-        kw.net_present_value(at(), spend, in_time, economics, horizon=FIVE)  # type: ignore[arg-type]
+        kw.net_present_value(at(), kw.KnownAmount(30.0), in_time, economics, horizon=FIVE)
     with pytest.raises(SpecificationError, match="BGBB counts opportunities"):
         kw.datasets.simulated(kw.BGBB.Parameters(**DONORS), customers=10, seed=1)
 

@@ -1,10 +1,12 @@
 """Nine digits: what BG/BB expects of a customer, against mpmath over a grid of extreme populations and histories."""
 
 import csv
+import itertools
 import math
 import random
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy.special import roots_jacobi
@@ -110,6 +112,61 @@ def alive(a, b, g, d):
     return model.alive(model.named([np.array([value]) for value in (a, b, g, d)]), np.zeros((1, 1)), np.zeros((1, 1)))[
         0
     ]
+
+
+def rising(start, count):
+    return mp.fprod(start + i for i in range(count))
+
+
+def truths(customer):
+    """Everything about three opportunities to come from sums and products of positive numbers."""
+    alpha, beta, gamma, delta = map(mp.mpf, customer[:4])
+    x, t_x, n = customer[4:]
+
+    def used(x, missed):  # of as many opportunities
+        return rising(alpha, x) * rising(beta, missed) / rising(alpha + beta, x + missed)
+
+    def stays(k):
+        return rising(delta, k) / rising(gamma + delta, k)
+
+    alive = used(x, n - x) * stays(n)
+    gone = mp.fsum(used(x, k - x) * stays(k) * gamma / (gamma + delta + k) for k in range(t_x, n))
+    there = [stays(n + j) / stays(n) for j in range(4)]
+    mean = (alpha + x) / (alpha + beta + n)
+    first = [used(x + 1, n - x + j) / used(x, n - x) for j in range(3)]
+    return {
+        "log_likelihood": mp.log(alive + gone),
+        "p_alive": alive / (alive + gone),
+        "survival": there[3],
+        "purchases": mean * mp.fsum(there[1:]),
+        "returns": mp.fsum(p * s for p, s in zip(first, there[1:], strict=True)),
+        "all used": used(x + 3, n - x) / used(x, n - x) * there[3],
+        "steeply": mean * mp.fsum(mp.exp(-9 * j) * stays(n + j) / stays(n) for j in range(1, 6)),
+        "for life": mean * (delta + n) / (gamma - 1) if gamma > 1 else mp.inf,
+    }
+
+
+@pytest.mark.parametrize("history", [(0, 0, 0), (0, 0, 4), (4, 4, 4), (1, 2, 4)])
+def test_the_most_extreme_parameters(history):
+    """Every combination of the largest and smallest numbers that parameters may be."""
+    x, t_x, n = history
+    for a, b, g, d in itertools.product((1e-100, 2.0, 1e100), repeat=4):
+        customer = reference.Customer(a, b, g, d, x, t_x, n)
+        model, theta = model_at(customer)
+        given_alive = model.alive(theta, np.array([[float(x)]]), np.array([[float(n)]]))[0]
+        ours = {
+            "log_likelihood": of_history(customer, "log_likelihood"),
+            "p_alive": of_history(customer, "p_alive"),
+            "survival": given_alive.survival(3.0).item(),
+            "purchases": given_alive.purchases(0.0, 3.0).item(),
+            "returns": given_alive.returns(3.0).item(),
+            "all used": given_alive.count_probability(3, 3.0).item(),
+            "steeply": given_alive.discounted_purchases(9.0, math.inf).item(),
+            "for life": given_alive.discounted_purchases(0.0, math.inf).item(),
+        }
+        for name, truth in truths(customer).items():
+            smallest = 1e-11 if name == "log_likelihood" else 1e-290
+            assert math.isclose(ours[name], float(truth), rel_tol=1e-9, abs_tol=smallest), (name, customer)
 
 
 @pytest.mark.parametrize("a, b, g, d", [(0.05, 30.0, 0.02, 5.0), (2.0, 300.0, 0.3, 1e4), (3.0, 0.01, 1.0, 0.1)])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import kundenwert as kw
+from kundenwert.errors import InferenceError
 from kundenwert.models.beta_discrete_weibull import WeibullContract
 from kundenwert.models.core import NUMPY
 from kundenwert.models.kernels.beta_survival import log_beta_ratio
@@ -135,6 +136,68 @@ def test_ratios_of_beta_functions(step):
             truth = float(mp.loggamma(z + h) - mp.loggamma(z) - mp.loggamma(z + h + g) + mp.loggamma(z + g))
         got = log_beta_ratio(np.float64(gamma), np.float64(y), np.float64(step), NUMPY)
         assert got == pytest.approx(truth, rel=1e-12), (gamma, y)
+
+
+EXTREME = (1e-100, 1e-9, 2.0, 1e100)
+
+
+def test_ratios_of_beta_functions_of_the_most_extreme_parameters():
+    for gamma, y, step in itertools.product(EXTREME, EXTREME, (1e-9, 0.3, 7.0, 1e130)):
+        with mp.workdps(500):
+            g, z, h = mp.mpf(gamma), mp.mpf(y), mp.mpf(step)
+            truth = float(mp.loggamma(z + h) - mp.loggamma(z) - mp.loggamma(z + h + g) + mp.loggamma(z + g))
+        got = log_beta_ratio(np.float64(gamma), np.float64(y), np.float64(step), NUMPY)
+        assert got == pytest.approx(truth, rel=1e-12, abs=1e-200), (gamma, y, step)
+
+
+@pytest.mark.parametrize("c", [1e-100, 0.3, 1.0, 40.0])
+@pytest.mark.parametrize("tenure", [0, 3])
+def test_the_most_extreme_parameters(c, tenure):
+    """Ratios of gamma functions to 400 digits; the sum that is discounted so much has few terms."""
+    for gamma, delta in itertools.product(EXTREME, EXTREME):
+        with mp.workdps(400):
+            g, d, shape = mp.mpf(gamma), mp.mpf(delta), mp.mpf(c)
+            powers = [mp.mpf(t) ** shape if t else mp.mpf(0) for t in range(tenure, tenure + 5)]
+            ratios = [mp.loggamma(d + p) - mp.loggamma(d + p + g) for p in powers]
+            active = [mp.exp(ratio - ratios[0]) for ratio in ratios]
+            churn, discounted = 1 - active[2], sum(mp.exp(-9 * j) * active[j] for j in range(1, 5))
+        for contract in living(gamma, delta, c, tenure):
+            at = (gamma, delta, contract)
+            assert contract.survival(2)[0, 0] == pytest.approx(float(active[2]), rel=1e-11, abs=1e-290), at
+            assert contract.churn(2)[0, 0] == pytest.approx(float(churn), rel=1e-11, abs=1e-290), at
+            assert contract.renewals(9.0, math.inf)[0, 0] == pytest.approx(float(discounted), rel=1e-11, abs=1e-290), at
+            if c == 1:
+                forever = (delta + tenure) / (gamma - 1) if gamma > 1 else math.inf
+                assert contract.renewals(0.0, math.inf)[0, 0] == pytest.approx(forever, rel=1e-11), at
+
+
+def test_contracts_that_end_nearly_all_at_once():
+    """The larger the shape c, the steeper survival falls: sums against plain ones."""
+    j = np.arange(1.0, 3001)
+    for gamma, delta, c in itertools.product((0.7, 50.0), (1e20, 1e100), (5.0, 15.0, 40.0)):
+        one, other = (WeibullContract(*(np.full(shape, v) for v in (gamma, delta, c, 10.0))) for shape in [1, (1, 1)])
+        plain = np.sum(one.survival(j) * np.exp(-0.01 * j))  # type: ignore[arg-type]
+        assert other.renewals(0.01, 3000)[0, 0] == pytest.approx(plain, rel=1e-12), (gamma, delta, c)
+
+
+def test_contracts_of_many_renewals():
+    """A contract renewed 2^53 times, and powers of that beyond floating-point numbers."""
+    tenure = 2.0**53
+    for contract in living(0.7, 1.2, 1.0, tenure):
+        assert contract.churn(12)[0, 0] == pytest.approx(0.7 * 12 / tenure, rel=1e-12)
+    (contract,) = living(0.7, 1.2, 40.0, tenure)
+    assert contract.churn(12)[0, 0] == pytest.approx(0.7 * 40 * 12 / tenure, rel=1e-12)
+    active, ended = log_likelihood(fixed(0.7, 1.2, 40.0), contracts([2**52, 2**52], [0, 1]))
+    assert active == pytest.approx(-0.7 * 40 * 52 * math.log(2) + math.lgamma(1.9) - math.lgamma(1.2), rel=1e-12)
+    assert ended - active == pytest.approx(math.log(0.7 * 40 / 2**52), rel=1e-12)
+
+
+def test_lifetimes_without_a_number_are_no_number():
+    """Survival falls after 10^340 renewals or so: more than a floating-point number can tell."""
+    (contract,) = living(50.0, 1e20, 0.05, 0)
+    assert math.isnan(contract.renewals(0.0, math.inf)[0, 0])
+    with pytest.raises(InferenceError, match="too extreme for its formula"):
+        fixed(50.0, 1e20, 0.05).expected_residual_lifetime(contracts([0], [0]))
 
 
 @pytest.mark.parametrize("gamma", GAMMAS)

@@ -12,7 +12,13 @@ from scipy.optimize import minimize
 from scipy.special import gammaln
 
 import kundenwert as kw
-from kundenwert.errors import ComparisonWarning, DataError, MissingInformationError, SpecificationError
+from kundenwert.errors import (
+    ComparisonWarning,
+    DataError,
+    InfiniteValueError,
+    MissingInformationError,
+    SpecificationError,
+)
 from kundenwert.inference.target import Target
 from tests import cdnow
 from tests.customers import log_likelihood
@@ -332,6 +338,8 @@ def test_priors_that_make_every_mean_infinite_are_refused(name, prior):
         ({"sigma": np.nan}, "sigma must be a positive number"),
         ({"mu": "3"}, "mu must be a number"),
         ({"mu": np.nan}, "mu must be a number"),
+        ({"mu": 10**400}, "mu must be a number"),
+        ({"tau": 1e200}, "tau must be a positive number between 1e-100 and 1e"),
         ({"sigma": 40.0}, r"exp\(mu \+ \(tau\^2 \+ sigma\^2\)/2\) the mean amount"),
         ({"unit": "weeks"}, "unknown time unit"),
     ],
@@ -343,13 +351,27 @@ def test_parameters_are_checked(change, words):
     assert kw.LogNormalSpend.Parameters(**(good | {"mu": -3})).model().money_scale == pytest.approx(np.exp(-3))
 
 
-@pytest.mark.parametrize("money_scale", [0, -5, np.nan, np.inf])
-def test_the_money_scale_is_an_amount(money_scale):
-    with pytest.raises(SpecificationError, match="money_scale must be a positive amount"):
-        kw.LogNormalSpend(money_scale=money_scale)
-
-
 # as a posterior
+
+
+def test_the_largest_amounts_have_true_numbers():
+    """In currency units of 1e-276, where sums over draws come near to the end of floating-point numbers."""
+    amounts = [[], [12.5], [80.0, 90.0], [3.0, 9.0, 27.0]]
+    expected = fixed(3.0, 0.5, 0.6).expected_spend(histories_of(amounts))
+    tiny = fixed(3.0 + np.log(1e276), 0.5, 0.6)
+    huge = histories_of([[1e276 * amount for amount in repeats] for repeats in amounts])
+    np.testing.assert_allclose(tiny.expected_spend(huge) / 1e276, expected, rtol=1e-11)
+    posterior: Any = kw.fit(kw.LogNormalSpend(), huge, seed=1)
+    assert (posterior.expected_spend(huge)["mean"] > 1e276).all()
+
+
+def test_means_beyond_floating_point_numbers_are_an_error():
+    posterior, huge = fixed(0.0, 25.0, 25.0), histories_of([[], [3.0], [1e279] * 2])
+    for ask in (posterior.expected_spend, posterior.draws.expected_spend):
+        with pytest.raises(
+            InfiniteValueError, match=r"customer number 2 \(from 0, with 2 repeat purchases\) is beyond"
+        ):
+            ask(huge)
 
 
 def test_it_has_a_mean_whatever_happens_and_is_saved(tmp_path):

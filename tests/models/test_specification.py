@@ -59,10 +59,11 @@ def test_priors_of_spend(name):
         model(**{name: 3.0})
 
 
-@pytest.mark.parametrize("money_scale", [0, -5, math.nan, math.inf])
-def test_the_money_scale_is_an_amount(money_scale):
+@pytest.mark.parametrize("model", [kw.GammaGamma, kw.LogNormalSpend])
+@pytest.mark.parametrize("money_scale", [0, -5, math.nan, math.inf, 1e300, 10**400, "a", True])
+def test_the_money_scale_is_an_amount(model, money_scale):
     with pytest.raises(SpecificationError, match="money_scale must be a positive amount"):
-        kw.GammaGamma(money_scale=money_scale)
+        model(money_scale=money_scale)
 
 
 @pytest.mark.parametrize("model", PURCHASE_MODELS)
@@ -73,7 +74,7 @@ def test_other_priors_that_fit(model):
 
 
 @pytest.mark.parametrize("model", [*PURCHASE_MODELS, kw.GammaGamma])
-@pytest.mark.parametrize("value", [0, -1.0, math.nan, math.inf, "0.2", None, True])
+@pytest.mark.parametrize("value", [0, -1.0, math.nan, math.inf, 1e-101, 1e101, 10**400, "0.2", None, True])
 def test_parameters_are_positive_numbers(model, value):
     good = GOOD if model in PURCHASE_MODELS else {"p": 6.25, "q": 3.74, "gamma": 15.44}
     for name in model().parameter_names:

@@ -1,5 +1,6 @@
 """Models of contracts: published estimates, the pooling of cohorts, and one formula on NumPy and on PyTensor."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -266,6 +267,12 @@ def test_powers_beyond_floating_point_numbers_are_taken_by_their_logarithm():
 def test_cohorts_are_a_tuple_of_labels(cohorts):
     with pytest.raises(SpecificationError, match="cohorts takes a tuple of labels"):
         kw.ShiftedBetaGeometric(cohorts=cohorts)
+
+
+@pytest.mark.parametrize("anchors", [5, (1, 2), "ab", (((0.0, 1.0), (0.0, "x")),), (((0.0, 1.0), (0.0, math.inf)),)])
+def test_anchors_are_pairs_of_pairs(anchors):
+    with pytest.raises(SpecificationError, match=r"anchors takes a pair of pairs of numbers.*leave them to fit"):
+        kw.ShiftedBetaGeometric(cohorts=("a",), anchors=anchors)
 
 
 @pytest.mark.parametrize("cohorts", [(1, "1"), ("a", "a"), ("a/b", "a∕b")])

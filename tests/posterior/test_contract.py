@@ -236,7 +236,7 @@ class TestCohorts:
         several = posterior("ShiftedBetaGeometric")
         with pytest.raises(SpecificationError, match="look different"):
             several.with_new_cohorts(["regular"])
-        for wrong in ("2026", [2026.5], [None], [True]):
+        for wrong in ("2026", [2026.5], [None], [True], 5, None):
             with pytest.raises(SpecificationError, match="labels are several strings or integers"):
                 several.with_new_cohorts(wrong)
         mode = kw.fit(kw.ShiftedBetaGeometric(), histories(), method=kw.MAP())
@@ -336,6 +336,12 @@ def test_an_interval_is_a_probability(interval):
 def test_draws_that_do_not_fit_are_refused():
     with pytest.raises(SizeError, match="draws"):
         posterior("ShiftedBetaGeometric").draws.retention(contracts([0] * 200_000, [0] * 200_000, cohort="regular"))
+
+
+def test_curves_without_an_end_are_refused():
+    for curve in (fixed(0.7, 1.2).survival_curve, fixed(0.7, 1.2).draws.retention_curve):
+        with pytest.raises(SizeError, match=r"up to renewal 1,000,000,000,000 has a row for each.*survival"):
+            curve(up_to=kw.renewals(10**12))
 
 
 def survivors(rng):

@@ -172,6 +172,11 @@ def test_the_mass_of_a_posterior_counts_all_weighted_points():
     assert posterior.p_infinite_mean == pytest.approx(share, abs=4 * np.sqrt(share / 1000))
 
 
+def test_a_median_beyond_floating_point_numbers_is_an_error(histories):
+    with pytest.raises(InfiniteValueError, match=r"customer number 0 \(from 0, with 0 repeat purchases\) is beyond"):
+        fixed(6.0, 1e-3, 15.0).median_spend(histories)
+
+
 # currency
 
 

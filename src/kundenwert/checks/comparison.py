@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
@@ -44,7 +45,8 @@ def compare(posteriors: Mapping[str, Posterior], histories: Histories) -> pd.Dat
         the time unit of the first posterior; ``se``, its standard error over customers; ``difference`` to the best
         model (0 or negative) and ``difference_se``, its standard error, paired by customer; ``p_loo``, the effective
         number of parameters; ``worst_pareto_k`` and ``high_pareto_k``, the largest shape of a customer's weights and
-        for how many customers it exceeds 0.7; ``customers``, how many enter the likelihood.
+        for how many customers it exceeds 0.7; ``customers``, how many enter the likelihood. A single customer has no
+        standard errors: they are NaN.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def compare(posteriors: Mapping[str, Posterior], histories: Histories) -> pd.Dat
         If there are fewer than two posteriors, one has hardly any draws (a mode or given values), or their
         likelihoods are densities of different data or of different customers.
     DataError
-        If a posterior was fitted to other customers.
+        If a posterior was fitted to other customers: it knows how many there were, and a checksum of their histories.
     MissingInformationError
         If the histories lack what a model needs.
 
@@ -102,8 +104,8 @@ def compare(posteriors: Mapping[str, Posterior], histories: Histories) -> pd.Dat
 
 
 def _standard_error(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    """Standard error of the sum over customers."""
-    return float(np.sqrt(len(values)) * values.std(ddof=1)) if len(values) > 1 else 0.0
+    """Standard error of the sum over customers; NaN for a single one."""
+    return float(np.sqrt(len(values)) * values.std(ddof=1)) if len(values) > 1 else math.nan
 
 
 def _check(posteriors: Mapping[str, Posterior], histories: Histories) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kundenwert.errors import DataError, MissingInformationError, SpecificationError
+from kundenwert.errors import DataError, SpecificationError
 from kundenwert.histories import CustomerHistories
 from kundenwert.histories.parts import round_amounts
-from kundenwert.histories.validation import shown
+from kundenwert.transactions.again import how_it_was_read, places_in
 from kundenwert.transactions.occasions import merge
 from kundenwert.transactions.reading import read_log
 from kundenwert.transactions.times import step_label, until_step
@@ -60,14 +60,8 @@ def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: str | da
             "the log once more with a later until: frequencies differ by the opportunities used in the hold-out"
         )
         raise DataError(message)
-    if histories.columns is None or histories.steps is None:
-        message = (
-            "these histories come from a ready-made table, which tells neither the columns of the log nor the date "
-            "on which the calibration ends; make them from the log with kundenwert.summarize"
-        )
-        raise MissingInformationError(message)
-    steps = histories.steps
-    rows = read_log(log, histories.columns, steps.resolution)
+    columns, steps = how_it_was_read(histories)
+    rows = read_log(log, columns, steps.resolution)
     end = until_step(until, steps.resolution, rows.time_zone)
     if len(steps.until) and end <= (latest := int(steps.until.max())):
         message = (
@@ -75,16 +69,10 @@ def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: str | da
             f"{step_label(latest, steps.resolution)}; choose a later until"
         )
         raise SpecificationError(message)
-    position = histories.customer_id.get_indexer(rows.customer_id)
-    if len(histories) and len(position) and (position < 0).all():
-        message = (
-            f"the log has none of the customers of the histories: ids are such as {shown(rows.customer_id, 0)} in the "
-            f"log and {shown(histories.customer_id, 0)} in the histories; check the log and the type of its ids"
-        )
-        raise DataError(message)
+    place = places_in(histories, rows)
 
-    occasions = merge(rows, rows.step <= end, net_refunds=histories.columns.net_refunds)
-    who = position[occasions.customer]
+    occasions = merge(rows, rows.step <= end, net_refunds=columns.net_refunds)
+    who = place[occasions.customer]
     counted = who >= 0
     counted[counted] = occasions.step[counted] > steps.until[who[counted]]
     who = who[counted]

@@ -73,7 +73,7 @@ def leave_one_out(posterior: Posterior, histories: Histories, unit: Unit) -> Lea
     Raises
     ------
     DataError
-        If the posterior was fitted to another number of customers.
+        If the posterior was fitted to other customers.
     """
     posterior = _in_unit(posterior, unit)
     model, theta = posterior.model, posterior.theta
@@ -84,6 +84,12 @@ def leave_one_out(posterior: Posterior, histories: Histories, unit: Unit) -> Lea
         message = (
             f"this {type(model).__name__} was fitted to {posterior.provenance.customers:,} customers, but "
             f"{int(used.sum()):,} of these histories enter its likelihood; give the histories it was fitted to"
+        )
+        raise DataError(message)
+    if posterior.provenance.fingerprint not in {None, cells.fingerprint(entering)}:
+        message = (
+            f"this {type(model).__name__} was fitted to other customers: as many as these, but with other histories; "
+            "give the histories it was fitted to"
         )
         raise DataError(message)
     columns = {name: column[entering] for name, column in cells.columns.items()}

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["Regularity", "regularity"]
 
 PRIOR_SPREAD: Final = 1.0  # of log k, around 0: half of the prior lies below the k of random buying
-WIDEST: Final = 12.0  # log k between minus and plus this
+LOWEST, HIGHEST = -12.0, 20.0  # log k between these
+EQUAL: Final = 12.0  # log k beyond which gaps are practically equal, and a number says nothing
 POINTS: Final = 1001
 NEGLIGIBLE: Final = 40.0  # exp(-40) of the mode
+LARGEST_MASS: Final = 0.01  # that may lie there
 
 
 @final
@@ -77,7 +79,8 @@ def regularity(histories: CustomerHistories, *, interval: float = 0.90) -> Regul
     MissingInformationError
         If the histories come from a ready-made table, which does not hold single gaps.
     DataError
-        If nobody has two gaps or more.
+        If nobody has two gaps or more, or the gaps of all are practically equal: if k is beyond 160,000 with a
+        probability of more than 1 %. A dozen equal gaps of a single customer are not enough for that.
     """
     tail = (1 - check_interval(interval)) / 2
     given = as_histories(histories)
@@ -105,27 +108,34 @@ def regularity(histories: CustomerHistories, *, interval: float = 0.90) -> Regul
 
     log_k, weight = _resolved(log_density)
     k, cumulated = np.exp(log_k), np.cumsum(weight) - weight / 2
+    _refuse_equal(log_k, weight)
     lower, upper = np.interp([tail, 1 - tail], cumulated, k)
     return Regularity(
         mean=float(weight @ k), lower=float(lower), upper=float(upper), customers=int(np.count_nonzero(telling))
     )
 
 
+def _refuse_equal(log_k: Array, weight: Array) -> None:
+    """Refuse gaps that are practically equal: then the prior alone keeps the posterior from infinity."""
+    beyond = float(weight[log_k > EQUAL].sum())
+    if beyond > LARGEST_MASS:
+        message = (
+            f"the gaps of every customer are practically equal: k is beyond {np.exp(EQUAL):,.0f} with a probability of "
+            f"{beyond:.0%} (allowed are {LARGEST_MASS:.0%}), so that no number describes it. If you bill by the "
+            "calendar these are renewals of contracts, for kundenwert.ShiftedBetaGeometric"
+        )
+        raise DataError(message)
+
+
 def _resolved(log_density: Callable[[Array], Array]) -> tuple[Array, Array]:
     """An even grid that spans the density, and weights that sum to one."""
-    low, high = -WIDEST, WIDEST
+    low, high = LOWEST, HIGHEST
     while True:
         grid = np.linspace(low, high, POINTS)
         values = log_density(grid)
         values -= values.max()
         spanned = np.flatnonzero(values > -NEGLIGIBLE)
-        if grid[spanned[-1]] == WIDEST:
-            message = (
-                "every customer's gaps are practically equal, so that regularity has no upper limit. If you bill by "
-                "the calendar these are renewals of contracts, for kundenwert.ShiftedBetaGeometric"
-            )
-            raise DataError(message)
-        if len(spanned) > POINTS // 4:
+        if len(spanned) > POINTS // 4 or grid[spanned[-1]] == HIGHEST:
             weight = np.exp(values)
             return grid, weight / weight.sum()
         low, high = float(grid[max(spanned[0] - 1, 0)]), float(grid[spanned[-1] + 1])

@@ -1,4 +1,7 @@
-"""When money counts: at the moment it flows, or at the start, middle or end of an accounting period."""
+"""When money counts: at the moment it flows, or at the start, middle or end of an accounting period.
+
+Conventions move what is discounted, not what is earned: a margin that changes over time is that of the purchase itself.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ def _check(period: Duration) -> None:
 @final
 @dataclass(frozen=True, slots=True)
 class StartOfPeriod:
-    """Money counts as if it flowed at the start of its accounting period."""
+    """Money is discounted as if it flowed at the start of its accounting period.
+
+    Periods are counted from now, and each includes its end.
+    """
 
     period: Duration
 
@@ -38,7 +44,10 @@ class StartOfPeriod:
 @final
 @dataclass(frozen=True, slots=True)
 class MiddleOfPeriod:
-    """Money counts as if it flowed in the middle of its accounting period: nearly the same as continuously."""
+    """Money is discounted as if it flowed in the middle of its accounting period: nearly the same as continuously.
+
+    Periods are counted from now, and each includes its end.
+    """
 
     period: Duration
 
@@ -49,7 +58,10 @@ class MiddleOfPeriod:
 @final
 @dataclass(frozen=True, slots=True)
 class EndOfPeriod:
-    """Money counts as if it flowed at the end of its accounting period, the usual and most cautious convention."""
+    """Money is discounted as if it flowed at the end of its accounting period, the usual and most cautious convention.
+
+    Periods are counted from now, and each includes its end.
+    """
 
     period: Duration
 

@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.duration import check_duration
+from kundenwert.economics.discounting import Continuously
 from kundenwert.economics.economics import Economics
+from kundenwert.economics.events import check_every, periods_per_year
 from kundenwert.economics.lookup import OwnValues, own_values
-from kundenwert.economics.streams import periods_per_year
 from kundenwert.economics.terms import KnownAmount
-from kundenwert.errors import SpecificationError
+from kundenwert.errors import MissingInformationError, SpecificationError
 from kundenwert.histories.base import as_histories, check_clock
 from kundenwert.posterior.base import thinning
 from kundenwert.posterior.contract import ContractPosterior
@@ -114,6 +115,8 @@ class DistinctCustomers:
         own = own_values(economics, spend, histories.customer_id, customers)
         histories = histories.in_unit(purchases.unit)
         base, spend_draws = purchases.cells_of(histories), None
+        if not isinstance(economics.discounting, Continuously):
+            check_every(base, "to tell which accounting period money falls into")
         cells = base
         if isinstance(spend, SpendPosterior):
             chosen, spend_draws = paired(purchases.of_cells.draws, spend.of_cells.draws)
@@ -176,7 +179,7 @@ def check_posteriors(purchases: object, spend: object, economics: object) -> Non
             f"{type(purchases.model).__name__} hold none; say what a purchase or period costs: "
             "kundenwert.KnownAmount(29.90)"
         )
-        raise SpecificationError(message)
+        raise MissingInformationError(message)
     if not isinstance(economics, Economics):
         message = (
             f"economics must be an Economics, got {type(economics).__name__}; make one with "

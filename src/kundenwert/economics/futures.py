@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from kundenwert.economics.cutoffs import Cutoffs
+from kundenwert.economics.events import periods_per_year
 from kundenwert.economics.retention import EveryoneFor, WhileActive, WhilePAliveAbove, WhileReturnProbabilityAbove
-from kundenwert.economics.streams import periods_per_year
 from kundenwert.errors import InfiniteValueError, SpecificationError
 
 if TYPE_CHECKING:
@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from kundenwert.models.core import Array, Purchases
     from kundenwert.posterior import PurchasePosterior
 
-__all__ = ["Service", "farthest_year"]
+__all__ = ["Service", "farthest_year", "served_for"]
 
 EXTRA: Final = 64.0
 MOST: Final = 1e5
 NEGLIGIBLE: Final = 1e-4  # what money counts where futures end that have no other end
+
+
+def served_for(timeline: Timeline, years: float) -> float:
+    """Discounted years of service for so many years, or until the horizon; may be inf."""
+    years = min(years, timeline.horizon)
+    return timeline.annuity_for_life if math.isinf(years) else float(timeline.annuity(np.array([years]))[0])
 
 
 def farthest_year(timeline: Timeline) -> float:
@@ -76,8 +82,7 @@ class Service:
         years = farthest_year(timeline)
         match rule:
             case EveryoneFor(period=period):
-                served = np.array([min(years, period.in_unit("year"))])
-                return cls(timeline, years, float(timeline.annuity(served)[0]), None)
+                return cls(timeline, years, served_for(timeline, period.in_unit("year")), None)
             case WhileActive():
                 message = (
                     "WhileActive() is a rule for contracts: without one, nobody sees who is still a customer; take "
@@ -86,13 +91,12 @@ class Service:
                 raise SpecificationError(message)
             case WhilePAliveAbove() | WhileReturnProbabilityAbove():
                 ahead = years * periods_per_year(cells)
-                oldest = float(cells["T"].max(initial=0.0))
-                # a customer who buys at their present pace hardly ever doubles it
-                busiest = cells["x"].max(initial=0.0) * (2 + 2 * ahead / max(oldest, 1e-9)) + EXTRA
-                cutoffs = Cutoffs.of(
-                    posterior, rule, most=min(busiest, MOST), latest=oldest + ahead, farthest=oldest + ahead
-                )
-                return cls(timeline, years, 0.0, cutoffs)
+                x, T = cells["x"], cells["T"]
+                scale = posterior.model.time_scale(posterior.theta)
+                # who buys at the pace that they have shown hardly ever doubles it
+                busiest = float(np.max(x + 2 * (x + 1) * ahead / (T + scale), initial=0.0)) + EXTRA
+                end = float(T.max(initial=0.0)) + ahead or 1.0
+                return cls(timeline, years, 0.0, Cutoffs.of(posterior, rule, most=min(busiest, MOST), latest=end))
 
     def __call__(self, cells: Cells, rows: slice, futures: int, purchases: Purchases) -> Array:
         """Discounted years of service of each future of the cells in the slice, shape (cells × futures,)."""
@@ -101,10 +105,11 @@ class Service:
             return np.full(count, self.fixed)
         per_year = periods_per_year(cells)
         x, t_x, T = (cells[name][rows] for name in ("x", "t_x", "T"))
-        order = np.lexsort((purchases.time, purchases.customer))
+        # one key, because that takes a third of the time; a customer's purchases within 1e-10 of the horizon may swap
+        order = np.argsort(purchases.customer + purchases.time / (1.001 * max(self.years * per_year, 1e-300)))
         who, time = purchases.customer[order], purchases.time[order]
         row = who // futures
-        first = np.searchsorted(who, np.arange(count + 1))  # the first purchase of each future
+        first = np.r_[0, np.cumsum(np.bincount(who, minlength=count))]  # the first purchase of each future
         number = np.arange(len(who)) - first[who] + 1
         following = np.full(len(who) + 1, math.inf)
         same = who[1:] == who[:-1]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.economics.economics import Economics
+    from kundenwert.histories.tables import Table
     from kundenwert.models.core import Array
 
 __all__ = ["OwnValues", "looked_up", "own_values", "rows_of"]
@@ -111,9 +112,7 @@ def looked_up(
     return values
 
 
-def rows_of(
-    customers: IntoDataFrame, column: str, name: str, customer_id: pd.Index
-) -> tuple[Table, NDArray[np.int64]]:
+def rows_of(customers: IntoDataFrame, column: str, name: str, customer_id: pd.Index) -> tuple[Table, NDArray[np.int64]]:
     """The table of customers, which has this column, and the row of each customer in it."""
     table, ids = customer_table(customers, "customer_id", [column])
     if not ids.is_unique:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoDataFrame
 
     from kundenwert.duration import Horizon
+    from kundenwert.economics.dependence import SpendDependence
     from kundenwert.economics.economics import Economics
     from kundenwert.economics.terms import KnownAmount
     from kundenwert.histories import Histories
@@ -30,6 +31,7 @@ def net_present_value(
     horizon: Horizon,
     customers: IntoDataFrame | None = None,
     renewal_due: bool = False,
+    dependence: SpendDependence | None = None,
     interval: float = 0.90,
 ) -> pd.DataFrame:
     """Expected net present value of what is still to come, per customer, and its parts.
@@ -58,6 +60,9 @@ def net_present_value(
     renewal_due : bool
         For contracts: whether the next renewal is due right now, so that the value is that just before it is known
         who renews. By default it is an interval away, and the value is that just after the last renewal.
+    dependence : SpendDependence, optional
+        What :func:`kundenwert.spend_dependence` found with the same posteriors: margins are then corrected for it, at
+        its posterior mean.
     interval : float
         Probability of the equal-tailed interval.
 
@@ -75,7 +80,14 @@ def net_present_value(
         If the histories have no amounts, or a table of customers is missing.
     """
     values = valuation(
-        purchases, spend, histories, economics, horizon=horizon, customers=customers, renewal_due=renewal_due
+        purchases,
+        spend,
+        histories,
+        economics,
+        horizon=horizon,
+        customers=customers,
+        renewal_due=renewal_due,
+        dependence=dependence,
     )
     summaries = values.summaries(interval)
     columns = dict(zip(("mean", "lower", "upper"), summaries["npv"].at(values.index).columns(), strict=True))

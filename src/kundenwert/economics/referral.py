@@ -12,9 +12,8 @@ from kundenwert.errors import InfiniteValueError, SpecificationError
 
 if TYPE_CHECKING:
     from kundenwert.models.core import Array
-    from kundenwert.posterior.values import Block
 
-__all__ = ["Referral", "referred_value"]
+__all__ = ["Referral", "worth_of_purchase"]
 
 
 @final
@@ -55,34 +54,28 @@ class Referral:
             raise SpecificationError(message)
 
 
-def referred_value(referral: Referral, purchases: Block, purchases_of_new: Array | None) -> Block:
-    """Value of the customers brought by discounted purchases, shape (cells in the slice, draws).
+def worth_of_purchase(referral: Referral, purchases_of_new: Array) -> Array:
+    """Value of the customers whom one purchase brings, generations and all, per draw.
 
     Parameters
     ----------
     referral
         Who brings whom.
-    purchases
-        Discounted purchases of today's customers.
     purchases_of_new
-        Discounted repeat purchases of a new customer, shape (draws,); None with one generation.
+        Discounted repeat purchases of a new customer, shape (draws,).
 
     Raises
     ------
     InfiniteValueError
         If a customer brings one new customer or more, so that generations grow.
     """
-    generations = np.ones(1)
-    if purchases_of_new is not None:
-        # a new customer brings others by the first purchase, too
-        brought = referral.per_purchase * (1 + purchases_of_new)
-        if not brought.mean() < 1:
-            message = (
-                f"a new customer brings {brought.mean():.2f} others on average (discounted, first purchase included), "
-                "so that each generation is worth more than the one before; expected less than 1: check per_purchase, "
-                "or count one generation only"
-            )
-            raise InfiniteValueError(message)
-        generations = np.asarray(np.sum([brought**number for number in range(referral.generations)], axis=0))
-    worth = referral.per_purchase * referral.value * generations
-    return lambda rows: np.asarray(purchases(rows) * worth)
+    brought = referral.per_purchase * (1 + purchases_of_new)  # the first purchase brings others, too
+    if referral.generations > 1 and not brought.mean() < 1:
+        message = (
+            f"a new customer brings {brought.mean():.2f} others on average (discounted, first purchase included), so "
+            "that each generation is worth more than the one before; expected less than 1: check per_purchase, or "
+            "count one generation only"
+        )
+        raise InfiniteValueError(message)
+    generations = [brought**number for number in range(referral.generations)]
+    return np.asarray(referral.per_purchase * referral.value * np.sum(generations, axis=0))

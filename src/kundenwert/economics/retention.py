@@ -7,7 +7,7 @@ from typing import final
 
 from kundenwert.duration import Duration, check_duration
 from kundenwert.economics.terms import is_number
-from kundenwert.errors import SpecificationError
+from kundenwert.errors import DurationError, SpecificationError
 
 __all__ = [
     "EveryoneFor",
@@ -26,7 +26,9 @@ class EveryoneFor:
     period: Duration
 
     def __post_init__(self) -> None:
-        check_duration(self.period, "EveryoneFor(…)", lifetime=True)
+        if not isinstance(self.period, Duration):
+            message = f"EveryoneFor takes a length of time such as kundenwert.years(1), got {self.period!r}"
+            raise DurationError(message)
 
 
 @final

@@ -9,6 +9,9 @@ import pandas as pd
 from kundenwert.duration import check_duration
 from kundenwert.economics.distinct import check_posteriors
 from kundenwert.economics.valuation import valuation
+from kundenwert.errors import SpecificationError
+from kundenwert.posterior.purchase import PurchasePosterior
+from kundenwert.posterior.spend import SpendPosterior
 from kundenwert.posterior.summary import summarise_all
 
 if TYPE_CHECKING:
@@ -17,8 +20,6 @@ if TYPE_CHECKING:
     from kundenwert.duration import Duration
     from kundenwert.economics.economics import Economics
     from kundenwert.histories import CustomerHistories
-    from kundenwert.posterior.purchase import PurchasePosterior
-    from kundenwert.posterior.spend import SpendPosterior
 
 __all__ = ["score"]
 
@@ -60,6 +61,13 @@ def score(
         followed by its ``_lower`` and ``_upper``.
     """
     check_posteriors(purchases, spend, economics)
+    if not isinstance(purchases, PurchasePosterior) or not isinstance(spend, SpendPosterior):
+        message = (
+            "score takes a PurchasePosterior and a SpendPosterior, got "
+            f"{type(purchases).__name__} and {type(spend).__name__}; for contracts and known amounts use "
+            "kundenwert.net_present_value"
+        )
+        raise SpecificationError(message)
     length = check_duration(horizon, "horizon").in_unit(purchases.unit)
     values = valuation(purchases, spend, histories, economics, horizon=horizon, customers=customers)
     value = values.summaries(interval)["npv"]

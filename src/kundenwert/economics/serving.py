@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kundenwert.economics.futures import Service
+from kundenwert.economics.events import check_every, periods_per_year
+from kundenwert.economics.futures import served_for
 from kundenwert.economics.retention import (
     EveryoneFor,
     RetentionRule,
@@ -15,10 +16,9 @@ from kundenwert.economics.retention import (
     WhilePAliveAbove,
     WhileReturnProbabilityAbove,
 )
-from kundenwert.economics.streams import discounted_renewals, periods_per_year
+from kundenwert.economics.serving_futures import served_by_rule
+from kundenwert.economics.streams import discounted_renewals
 from kundenwert.errors import InfiniteValueError, SpecificationError
-from kundenwert.parallel import in_parallel
-from kundenwert.posterior.base import thinning
 from kundenwert.posterior.contract import ContractPosterior
 
 if TYPE_CHECKING:
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["serving_time"]
 
-FUTURES: Final = 2**22  # in all, spread over the cells
-FEWEST: Final = 64
-MOST: Final = 1024
-AT_ONCE: Final = 2**18
-SEED: Final = 1  # the same question has the same answer
-
 
 def serving_time(
     posterior: PurchasePosterior | ContractPosterior,
@@ -44,18 +38,25 @@ def serving_time(
     *,
     length: float,
     due: bool,
+    purchases: Block | None = None,
 ) -> Block:
     """Expected discounted years of service within the horizon, shape (cells in the slice, draws).
+
+    `purchases` are those expected along the timeline, if they are known already.
 
     Raises
     ------
     InfiniteValueError
         If service never ends and nothing is discounted.
+    MissingInformationError
+        If the horizon is counted in events, and nobody said how far apart they are.
     SpecificationError
         If the rule asks for what cannot be known.
     """
     match rule:
         case EveryoneFor(period=period):
+            if math.isfinite(timeline.horizon):
+                check_every(cells, "to know how long a horizon is and customers are served in it")
             return _for_everyone(posterior, timeline, period.in_unit("year"))
         case WhileActive():
             return _while_active(posterior, cells, timeline, length, due=due)
@@ -66,12 +67,12 @@ def serving_time(
                     "kundenwert.WhileActive()"
                 )
                 raise SpecificationError(message)
-            return _by_futures(posterior, cells, timeline, rule, length)
+            check_every(cells, "to know how long customers are served")
+            return served_by_rule(posterior, cells, timeline, rule, length=length, purchases=purchases)
 
 
 def _for_everyone(posterior: PurchasePosterior | ContractPosterior, timeline: Timeline, years: float) -> Block:
-    years = min(years, timeline.horizon)
-    served = timeline.annuity_for_life if math.isinf(years) else float(timeline.annuity(np.array([years]))[0])
+    served = served_for(timeline, years)
     if math.isinf(served):
         message = (
             "EveryoneFor(LIFETIME) costs infinitely much without discounting; give an annual_discount_rate above 0, a "
@@ -92,33 +93,12 @@ def _while_active(
             "kundenwert.WhilePAliveAbove(0.2), for example"
         )
         raise SpecificationError(message)
+    check_every(cells, "to know how long customers are served")
     interval = 1 / periods_per_year(cells)
-    active = cells["ended"] == 0
+    active = (cells["ended"] == 0) * float(length > 0)
     if due:  # the interval that is running ends now
         later, now = discounted_renewals(posterior, cells, timeline, length=length, due=True), 0.0
     else:
         later = discounted_renewals(posterior, cells, timeline, length=max(length - 1, 0))
         now = float(timeline.discount(np.zeros(1))[0])
     return lambda rows: interval * (now * active[rows, None] + later(rows))
-
-
-def _by_futures(
-    posterior: PurchasePosterior, cells: Cells, timeline: Timeline, rule: RetentionRule, length: float
-) -> Block:
-    """The mean over simulated futures, the same for all draws: the path of purchases decides who is served."""
-    service = Service.of(posterior, cells, timeline, rule)
-    horizon = min(length, service.years * periods_per_year(cells))
-    count = int(np.clip(FUTURES // max(len(cells), 1), FEWEST, MOST))
-    values = posterior.of_cells
-    draws = thinning(values.draws, count)
-    served = np.empty(len(cells))
-    step = max(1, AT_ONCE // count)
-
-    def work(start: int) -> None:
-        rows = slice(start, min(start + step, len(cells)))
-        rng = np.random.default_rng([SEED, start])
-        purchases = values.futures(cells, rows, draws, horizon, rng)
-        served[rows] = service(cells, rows, count, purchases).reshape(-1, count).mean(axis=1)
-
-    in_parallel(work, range(0, len(cells), step))
-    return lambda rows: np.broadcast_to(served[rows, None], (rows.stop - rows.start, values.draws))

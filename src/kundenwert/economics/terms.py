@@ -88,7 +88,7 @@ class Schedule:
 
     def __init__(self, values: Sequence[float], /, *, every: Duration) -> None:
         if isinstance(values, str) or not isinstance(values, Sequence) or not values or not all(map(is_number, values)):
-            message = f"a Schedule takes one finite number or more, for example [0.30, 0.32]; got {values!r}"
+            message = f"a Schedule takes a list of one finite number or more, for example [0.30, 0.32]; got {values!r}"
             raise SpecificationError(message)
         if not isinstance(every, Duration) or every.is_lifetime or every.in_days == 0:
             message = f"every is how long each value holds, for example kundenwert.years(1); got {every!r}"

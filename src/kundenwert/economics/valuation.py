@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from kundenwert.economics.distinct import DistinctCustomers
-from kundenwert.economics.referral import referred_value
+from kundenwert.economics.referral import Referral, worth_of_purchase
 from kundenwert.economics.serving import serving_time
-from kundenwert.economics.streams import discounted_purchases, discounted_renewals, periods_per_year
+from kundenwert.economics.streams import discounted_purchases, discounted_renewals, periods_per_year, purchases_along
 from kundenwert.economics.timeline import Timeline
 from kundenwert.errors import SpecificationError
 from kundenwert.posterior.contract import ContractPosterior
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.duration import Horizon
+    from kundenwert.economics.dependence import SpendDependence
     from kundenwert.economics.economics import Economics
     from kundenwert.economics.terms import KnownAmount
     from kundenwert.histories import Histories
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from kundenwert.posterior import PurchasePosterior
     from kundenwert.posterior.values import Block
 
-__all__ = ["PARTS", "Valuation", "valuation"]
+__all__ = ["PARTS", "Valuation", "referral_worth", "valuation"]
 
 PARTS: Final = ("margin", "order_cost", "retention_cost", "referral")
 SIGNS: Final = {"margin": 1, "order_cost": -1, "retention_cost": -1, "referral": 1}
@@ -74,6 +75,8 @@ class Valuation:
 
         def values(rows: slice) -> list[Array]:
             parts = self.of_parts(rows)
+            if len(parts) > 1 and (left_out := np.isnan(parts["margin"])).any():  # so that means add up
+                parts = {name: np.where(left_out, np.nan, part) for name, part in parts.items()}
             return [*parts.values(), *([sum_of_parts(parts)] if len(parts) > 1 else [])]
 
         names = [*self.parts, *(["npv"] if len(self.parts) > 1 else [])]
@@ -100,8 +103,11 @@ def valuation(
     horizon: Horizon,
     customers: IntoDataFrame | None = None,
     renewal_due: bool = False,
+    dependence: SpendDependence | None = None,
 ) -> Valuation:
     """The value of what customers bring in (T, T + horizon], less what they cost.
+
+    With `dependence`, margins are what is expected if spend depends on frequency as it says.
 
     Raises
     ------
@@ -114,7 +120,11 @@ def valuation(
     plain = Timeline.of(economics, kinds.years, margin=False)
     along_margin = Timeline.of(economics, kinds.years, margin=True)
     bought = _events(kinds, along_margin, due=renewal_due)
-    counted = bought if along_margin == plain else _events(kinds, plain, due=renewal_due)
+    brings = economics.referral is not None and economics.referral.per_purchase > 0
+    rule = economics.retention_rule if kinds.own.annual_retention_cost.any() else None
+    counted = bought
+    if along_margin != plain and (kinds.own.order_cost.any() or brings or rule is not None):
+        counted = _events(kinds, plain, due=renewal_due)
     draws = kinds.purchases.of_cells.draws
 
     def of_rows(factor: Array, *blocks: tuple[Block, NDArray[np.int64]]) -> Block:
@@ -130,17 +140,18 @@ def valuation(
     if isinstance(spend, SpendPosterior):
         amounts.append((spend.finite_spend(kinds.cells, kinds.spend_draws), kinds.cell))
     own = kinds.own
-    parts: dict[str, Block] = {"margin": of_rows(own.margin * own.amount, (bought, kinds.shared), *amounts)}
+    margin = own.margin * own.amount * _corrections(dependence, kinds, spend, along_margin)
+    parts: dict[str, Block] = {"margin": of_rows(margin, (bought, kinds.shared), *amounts)}
     if own.order_cost.any():
         parts["order_cost"] = of_rows(own.order_cost, (counted, kinds.shared))
-    rule = economics.retention_rule
-    if rule is not None and own.annual_retention_cost.any():
-        served = serving_time(kinds.purchases, kinds.base, plain, rule, length=kinds.length, due=renewal_due)
+    if rule is not None:
+        served = serving_time(
+            kinds.purchases, kinds.base, plain, rule, length=kinds.length, due=renewal_due, purchases=counted
+        )
         parts["retention_cost"] = of_rows(own.annual_retention_cost, (served, kinds.shared))
-    if economics.referral is not None and economics.referral.per_purchase > 0:
-        of_new = _of_new_customer(kinds, plain) if economics.referral.generations > 1 else None
-        brought = referred_value(economics.referral, counted, of_new)
-        parts["referral"] = of_rows(np.ones(len(kinds)), (brought, kinds.shared))
+    if economics.referral is not None and brings:
+        worth = referral_worth(kinds, economics.referral, plain)
+        parts["referral"] = of_rows(np.ones(len(kinds)), (lambda rows: np.asarray(counted(rows) * worth), kinds.shared))
     return Valuation(index=kinds.index, counts=kinds.counts, draws=draws, parts=parts)
 
 
@@ -148,17 +159,41 @@ def _events(kinds: DistinctCustomers, timeline: Timeline, *, due: bool) -> Block
     """Purchases, or renewals, of the histories that they depend on, discounted along a timeline."""
     if isinstance(kinds.purchases, ContractPosterior):
         return discounted_renewals(kinds.purchases, kinds.base, timeline, length=kinds.length, due=due)
+    if due:
+        message = f"renewal_due is about contracts, and {type(kinds.purchases.model).__name__} is no model of contracts"
+        raise SpecificationError(message)
     return discounted_purchases(kinds.purchases, kinds.base, timeline, length=kinds.length)
 
 
-def _of_new_customer(kinds: DistinctCustomers, timeline: Timeline) -> Array:
-    """Discounted repeat purchases of a customer who has just bought for the first time, shape (draws,)."""
+def _corrections(
+    dependence: SpendDependence | None,
+    kinds: DistinctCustomers,
+    spend: SpendPosterior | KnownAmount,
+    timeline: Timeline,
+) -> Array:
+    """What margins under independence are to be multiplied by, shape (rows,)."""
+    if dependence is None:
+        return np.ones(len(kinds))
+    if isinstance(kinds.purchases, ContractPosterior) or not isinstance(spend, SpendPosterior):
+        message = (
+            "dependence is about a purchase model and a spend model that were both learnt from purchases; leave it out "
+            "for contracts and for a KnownAmount"
+        )
+        raise SpecificationError(message)
+    expectation = purchases_along(kinds.purchases, kinds.cells, timeline, length=kinds.length)
+    return dependence.corrections(kinds.purchases, spend, kinds.cells, expectation)[kinds.cell]
+
+
+def referral_worth(kinds: DistinctCustomers, referral: Referral, timeline: Timeline) -> Array:
+    """Value of the customers whom one purchase brings, shape (draws,) or (1,)."""
+    if referral.generations == 1:
+        return worth_of_purchase(referral, np.zeros(1))
     if isinstance(kinds.purchases, ContractPosterior):
         message = "referrals are counted for one generation where customers have contracts; expected generations=1"
         raise SpecificationError(message)
     new = kinds.purchases.new_customer(1 / periods_per_year(kinds.base))
     block = discounted_purchases(kinds.purchases, new, timeline, length=kinds.length)
-    return np.asarray(block(slice(0, 1))[0])
+    return worth_of_purchase(referral, block(slice(0, 1))[0])
 
 
 def at(block: Block, place: NDArray[np.int64], rows: slice) -> Array:

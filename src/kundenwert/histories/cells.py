@@ -6,6 +6,7 @@ cell and looked up per customer at the end.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, final, get_args
 
@@ -103,6 +104,16 @@ class Cells:
 
     def __getitem__(self, name: HistoryColumn) -> NDArray[np.float64]:
         return self.columns[name]
+
+    def fingerprint(self, rows: NDArray[np.bool_] | slice = slice(None)) -> int:
+        """Checksum of these cells, all by default, by which they are recognised in any unit and currency.
+
+        Only the order of times and amounts enters, and how many customers share each cell. Sums of logarithms are left
+        out: they have another order in another currency.
+        """
+        ordered = [column[rows] for name, column in self.columns.items() if not name.startswith("log_")]
+        ranks = [np.unique(column, return_inverse=True)[1] for column in ordered]
+        return zlib.crc32(b"".join(part.tobytes() for part in (*ranks, self.counts[rows])))
 
     def __repr__(self) -> str:
         return f"Cells({len(self)} distinct ({', '.join(self.columns)}) of {len(self.index)} customers, {self.unit!r})"

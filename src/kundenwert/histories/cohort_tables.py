@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from kundenwert.errors import RowError, SizeError, SpecificationError
+from kundenwert.errors import RowError, SpecificationError
+from kundenwert.histories.validation import refuse_too_many
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Contracts", "read_cohorts"]
 
 SCALES: Final = (1.0, 100.0)  # what shares, and per cent, start at
-MOST_CONTRACTS: Final = 200_000_000
 
 
 class Contracts(NamedTuple):
@@ -50,20 +50,24 @@ def read_cohorts(
         Columns of the table.
     customers
         Contracts at the start if `survivors` are shares.
+
+    Raises
+    ------
+    RowError, SpecificationError
+        If numbers cannot be; names the first cohort.
+    SizeError
+        If there are too many contracts.
     """
     cohorts, tenures, ended = [], [], []
+    total = 0
     for code in range(max(1, len(labels))):
         name = f"cohort {labels[code]!r}" if labels else "the cohort"
         rows = codes == code
         counts = _counts(*_in_order(renewal[rows], survivors[rows], name), _size(customers, labels, code), name)
         lost = -np.diff(counts)
         number = np.append(lost, counts[-1])
-        if counts[0] > MOST_CONTRACTS:
-            message = (
-                f"{name} starts with {counts[0]:,} contracts, each of which becomes a row; more than "
-                f"{MOST_CONTRACTS:,} are too many. A posterior does not get better by so many: divide all counts by ten"
-            )
-            raise SizeError(message)
+        total += int(counts[0])
+        refuse_too_many(total, f"up to {name}, the table has", "contracts")
         cohorts.append(np.full(number.sum(), code))
         tenures.append(np.repeat(np.r_[np.arange(len(lost)), len(lost)], number))
         ended.append(np.repeat(np.r_[np.ones(len(lost), dtype=np.int64), 0], number))
@@ -119,6 +123,7 @@ def _counts(renewal: Floats, survivors: Floats, size: int | None, name: str) -> 
     if survivors[0] == 0:
         message = f"{name} starts with no contracts; expected at least one at renewal 0; leave the cohort out"
         raise RowError(message)
+    refuse_too_many(survivors[0], f"{name} starts with", "contracts")
     return survivors.astype(np.int64)
 
 
@@ -129,6 +134,7 @@ def _from_shares(survivors: Floats, size: int, name: str) -> Integers:
             "100 (per cent); leave customers out if these are counts"
         )
         raise RowError(message)
+    refuse_too_many(size, f"{name} starts with", "contracts")
     counts: Integers = np.rint(survivors / survivors[0] * size).astype(np.int64)
     return counts
 

@@ -214,6 +214,8 @@ class ContractHistories(Histories):
             If a column is missing or of the wrong type.
         RowError
             If numbers cannot be; names the first cohort and renewal.
+        SizeError
+            If there are more than 200 million contracts.
 
         Examples
         --------

@@ -127,10 +127,10 @@ class CustomerHistories(Histories):
         table, customer_id = customer_table(frame, customer, ["frequency", "recency", "T"])
         frequency, recency, T = (numbers(table, name) for name in ("frequency", "recency", "T"))
         refuse(
-            ~(np.isfinite(frequency) & (frequency == np.floor(frequency)) & (frequency >= 0)),
+            ~((frequency >= 0) & (frequency < 2**53) & (frequency == np.floor(frequency))),
             customer_id,
             {"frequency": frequency},
-            "a whole number of repeat purchases, 0 or more",
+            "a whole number of repeat purchases, 0 or more and below 2^53",
             "count purchase occasions after the first",
         )
         spend = None

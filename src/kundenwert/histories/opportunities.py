@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Self, final, override
+from typing import TYPE_CHECKING, Final, Literal, Self, final, override
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from kundenwert.histories.base import Histories, check_clock
 from kundenwert.histories.cells import Cells, HistoryColumn, NeedsHistory, check_needs, collapse
 from kundenwert.histories.parts import freeze
 from kundenwert.histories.tables import check_columns, customer_table, numbers, open_table
-from kundenwert.histories.validation import refuse, shown
+from kundenwert.histories.validation import refuse, refuse_too_many, shown
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoDataFrame
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["OpportunityHistories"]
 
 COUNTS = ("frequency", "recency", "opportunities")
+MOST_OPPORTUNITIES: Final = 10_000  # likelihoods sum over them: fitting a thousand distinct histories takes minutes
 
 
 @final
@@ -52,7 +53,8 @@ class OpportunityHistories(Histories):
     recency
         Number of the last one used, counted from the first purchase; 0 without any.
     opportunities
-        How many the customer has had since the first purchase: models call it T (n in the paper of BG/BB).
+        How many the customer has had since the first purchase: models call it T (n in the paper of BG/BB). At most
+        10,000, because every one of them is summed over; whoever counts more had better take a model in time.
     every
         Time between two opportunities; None if nobody said. Discounting needs it.
     audit
@@ -175,6 +177,8 @@ class OpportunityHistories(Histories):
             If a column is missing or of the wrong type.
         RowError
             If a row holds what cannot be; names the first.
+        SizeError
+            If there are more than 200 million customers.
 
         Examples
         --------
@@ -187,10 +191,12 @@ class OpportunityHistories(Histories):
         rows = pd.RangeIndex(len(table))
         frequency, recency, opportunities = (_whole(table, name, rows, "row") for name in COUNTS)
         _check(rows, frequency, recency, opportunities, "row")
-        size = _whole(table, customers, rows, "row")
-        if size.sum() == 0:
+        number = _counted(table, customers, rows, "row")
+        if number.sum() == 0:
             message = "the table has no customers; expected one row per distinct history, and how many share it"
             raise DataError(message)
+        refuse_too_many(number.sum(), "the table has", "customers")
+        size = number.astype(np.int64)
         return cls(
             customer_id=pd.RangeIndex(1, int(size.sum()) + 1),
             frequency=np.repeat(frequency, size),
@@ -272,6 +278,7 @@ def _check(names: pd.Index, x: Integers, t_x: Integers, n: Integers, what: str =
         "one used, and an opportunity is used once at most",
         what=what,
     )
+    _refuse_many(n, names, "opportunities", what)
     refuse(
         (x == 0) != (t_x == 0),
         names,
@@ -283,14 +290,32 @@ def _check(names: pd.Index, x: Integers, t_x: Integers, n: Integers, what: str =
 
 
 def _whole(table: Table, column: str, names: pd.Index, what: str = "customer") -> Integers:
-    """A column of counts."""
+    """A column of numbers of opportunities."""
+    values = _counted(table, column, names, what)
+    _refuse_many(values, names, column, what)
+    return values.astype(np.int64)
+
+
+def _refuse_many(values: Floats | Integers, names: pd.Index, column: str, what: str) -> None:
+    refuse(
+        values > MOST_OPPORTUNITIES,
+        names,
+        {column: values},
+        f"{MOST_OPPORTUNITIES:,} or less",
+        "with so many, take longer periods as opportunities, or a model in time such as MBGNBD",
+        what=what,
+    )
+
+
+def _counted(table: Table, column: str, names: pd.Index, what: str) -> Floats:
+    """A column of whole numbers, however large."""
     values = numbers(table, column)
     refuse(
-        ~(np.isfinite(values) & (values == np.floor(values)) & (values >= 0) & (values < 2**53)),
+        ~(np.isfinite(values) & (values == np.floor(values)) & (values >= 0)),
         names,
         {column: values},
         "a whole number, 0 or more",
         "opportunities and customers are counted",
         what=what,
     )
-    return values.astype(np.int64)
+    return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self, final
+from typing import TYPE_CHECKING, Final, Self, final
 
 import numpy as np
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     type Floats = NDArray[np.float64]
     type Integers = NDArray[np.int64]
 
-__all__ = ["Gaps", "Spend", "Steps", "freeze", "round_amounts"]
+__all__ = ["LARGEST_AMOUNT", "Gaps", "Spend", "Steps", "freeze", "round_amounts"]
+
+LARGEST_AMOUNT: Final = 1e280  # so that sums of amounts, over customers or draws, are floating-point numbers too
 
 
 @final

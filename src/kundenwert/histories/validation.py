@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from kundenwert.errors import DataError, RowError
+from kundenwert.errors import DataError, RowError, SizeError
+from kundenwert.histories.parts import LARGEST_AMOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     type Floats = NDArray[np.float64]
     type Integers = NDArray[np.int64]
 
-__all__ = ["check_histories", "check_lengths", "check_monetary_value", "refuse", "shown"]
+__all__ = ["check_histories", "check_lengths", "check_monetary_value", "refuse", "refuse_too_many", "shown"]
+
+MOST_HISTORIES: Final = 200_000_000  # made from counts; their arrays take some gigabytes
 
 
 def check_lengths(histories: CustomerHistories) -> None:
@@ -78,10 +82,10 @@ def check_histories(histories: CustomerHistories) -> None:
     if histories.spend is not None:
         total = histories.spend.total
         refuse(
-            ~(np.isfinite(total) & (total >= 0) & ((total == 0) | (x > 0))),
+            ~((total >= 0) & (total <= LARGEST_AMOUNT) & ((total == 0) | (x > 0))),
             ids,
             {"frequency": x, "sum of repeat amounts": total},
-            "a finite sum, 0 or more, and 0 without repeats",
+            f"a finite sum, 0 or more (and no more than {LARGEST_AMOUNT:g}), and 0 without repeats",
             "correct the amounts of this customer",
         )
 
@@ -90,10 +94,10 @@ def check_monetary_value(mean: Floats, frequency: Floats, ids: pd.Index) -> None
     """Check that means are amounts, and that there are none where there is nothing to take the mean of."""
     got = {"frequency": frequency, "monetary_value": mean}
     refuse(
-        (frequency > 0) & ~(np.isfinite(mean) & (mean >= 0)),
+        (frequency > 0) & ~((mean >= 0) & (mean <= LARGEST_AMOUNT)),
         ids,
         got,
-        "a finite mean amount, 0 or more",
+        f"a finite mean amount, 0 or more (and no more than {LARGEST_AMOUNT:g})",
         "monetary_value is the mean amount per repeat occasion, with refunds taken off",
     )
     refuse(
@@ -123,6 +127,18 @@ def refuse(
     others = f" (and {count - 1:,} more)" if count > 1 else ""
     message = f"{what} {shown(ids, first)}{others} has {values}; expected {expected}; {remedy}"
     raise RowError(message)
+
+
+def refuse_too_many(number: float, where: str, what: str) -> None:
+    """Raise SizeError if so many histories would not fit in memory: counts that become a history each."""
+    if number > MOST_HISTORIES:
+        # a logarithm, because integers may be too large to be written down
+        got = f"{number:,.0f}" if number < 10**15 else f"about 10^{math.log10(number):.0f}"
+        message = (
+            f"{where} {got} {what}, each of which becomes a row of its own; more than {MOST_HISTORIES:,} are too many. "
+            "A posterior does not get better by so many: divide all counts by the same number"
+        )
+        raise SizeError(message)
 
 
 def shown(ids: pd.Index, position: int) -> str:

@@ -28,6 +28,7 @@ LARGEST_LOG_POWER: Final = 300.0  # beyond, S(t) is a power of t^c to all digits
 MOST_DIGITS: Final = 290.0  # of a number of renewals
 LARGEST_ERROR: Final = 1e-9  # of a sum for life
 SMALLEST: Final = 1e-300
+AT_ONCE: Final = 2**14  # terms of sums taken together, so that they stay in the cache
 LONGEST: Final = 2.0**62  # renewals; a simulated contract that lasts longer ends there
 
 
@@ -92,8 +93,8 @@ class BetaDiscreteWeibull(BetaChurnModel):
         gammas, deltas, (c,), _ = self.parts(theta)
         cohort, t = h["cohort"].astype(np.int64), h["tenure"]
         gamma, delta = f.choose(gammas, cohort), f.choose(deltas, cohort)
-        churn = f.log(-f.expm1(_log_survival(gamma, delta, c, t, 1.0, f)))
-        survived: Array = _log_survival(gamma, delta, c, np.zeros_like(t), t, f)
+        churn = f.log(-f.expm1(_log_survival(gamma, delta, c, t, 1.0, f=f)))
+        survived: Array = _log_survival(gamma, delta, c, np.zeros_like(t), t, f=f)
         return survived + f.where(h["ended"] > 0, churn, 0.0)
 
     @override
@@ -163,12 +164,15 @@ class WeibullContract:
     def _sum(self, rate: float, last: float, shape: tuple[int, ...]) -> Array:
         total = np.zeros(shape)
         # the larger c, the steeper the fall: about as narrow on the logarithm as a peak of order c^2
-        for node, weight in zip(*summation(last - 1, peak=math.ceil(float(self.c.max())) ** 2), strict=True):
-            total += weight * np.exp(self._log_survival(node + 1) - rate * (node + 1))
+        nodes, weights = summation(last - 1, peak=math.ceil(float(self.c.max())) ** 2)
+        size = max(1, AT_ONCE // math.prod(shape))
+        for i in range(0, len(nodes), size):
+            j = nodes[i : i + size].reshape(-1, *(1 for _ in shape)) + 1
+            total += np.tensordot(weights[i : i + size], np.exp(self._log_survival(j) - rate * j), axes=1)
         return total
 
     def _forever(self, shape: tuple[int, ...]) -> Array:
-        """The sum without an end; beyond `last`, an integral of a power of t; NaN where it is too large for a number."""
+        """The sum without an end; beyond `last`, an integral of a power of t; NaN if too large for a number."""
         power = self.tail_index()
         finite = np.broadcast_to(power > 1, shape)
         slowest = float(np.min(np.broadcast_to(self.c, shape)[finite], initial=LARGEST_SHAPE))
@@ -182,11 +186,11 @@ class WeibullContract:
         off = self.gamma * ((self.gamma + 2 * self.delta) / far) * (rest / np.maximum(total + rest, SMALLEST))
         return np.where(finite, np.where(off < LARGEST_ERROR, total + rest, np.nan), np.inf)
 
-    def _log_survival(self, ahead: float) -> Array:
-        return np.asarray(_log_survival(self.gamma, self.delta, self.c, self.tenure, ahead, NUMPY))
+    def _log_survival(self, ahead: Array | float) -> Array:
+        return np.asarray(_log_survival(self.gamma, self.delta, self.c, self.tenure, ahead, f=NUMPY))
 
 
-def _log_survival(gamma: Any, delta: Any, c: Any, t: Array, ahead: Array | float, f: Functions) -> Any:
+def _log_survival(gamma: Any, delta: Any, c: Any, t: Array, ahead: Array | float, *, f: Functions) -> Any:
     """Log of S(t + ahead)/S(t), where t and ahead are whole: B(gamma, delta + (t + ahead)^c)/B(gamma, delta + t^c).
 
     Once t^c is beyond all shapes S(t) is t^(-c gamma), to all digits, and there the powers need not be known.

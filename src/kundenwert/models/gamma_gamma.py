@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self, final, over
 import numpy as np
 from scipy.special import gammaincinv
 
-from kundenwert.errors import DataError, SpecificationError
-from kundenwert.models.core import FixedParameters, Quantity, SpendModel, check_positive
+from kundenwert.errors import DataError
+from kundenwert.models.core import FixedParameters, Quantity, SpendModel, check_money_scale, check_positive
 from kundenwert.models.kernels.latent import GammaLevel
 from kundenwert.priors import LogNormal, Prior
 
@@ -92,9 +92,7 @@ class GammaGamma(SpendModel[_Parameters]):
             return GammaGamma(money_scale=self.p * self.gamma / self.q)
 
     def __post_init__(self) -> None:
-        if self.money_scale is not None and not (math.isfinite(self.money_scale) and self.money_scale > 0):
-            message = f"money_scale must be a positive amount, got {self.money_scale!r}"
-            raise SpecificationError(message)
+        check_money_scale(self.money_scale)
         _ = self.quantities
 
     @property
@@ -172,7 +170,8 @@ class GammaGamma(SpendModel[_Parameters]):
     def median_spend(self, theta: _Parameters, h: History) -> Array:
         """Median of p/nu given the history, nu ~ Gamma(p x + q, gamma + total)."""
         p, q, gamma = theta
-        return np.asarray(p * (gamma + h["total"]) / gammaincinv(p * h["x"] + q, 0.5))
+        with np.errstate(divide="ignore", over="ignore"):  # with a tail so heavy that there is no such number
+            return np.asarray(p * (gamma + h["total"]) / gammaincinv(p * h["x"] + q, 0.5))
 
     @override
     def tail_index(self, theta: _Parameters, x: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self, final, over
 import numpy as np
 
 from kundenwert.errors import DataError, SpecificationError
-from kundenwert.models.core import FixedParameters, Quantity, SpendModel, check_positive
+from kundenwert.models.core import FixedParameters, Quantity, SpendModel, check_money_scale, check_positive
 from kundenwert.models.kernels.latent import NormalLevel
 from kundenwert.priors import Flat, HalfNormal, LogNormal, Prior
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LogNormalSpend"]
 
-LARGEST_LOG: Final = 700.0  # exp of more overflows
+LARGEST_LOG: Final = 640.0  # exp of it is about the largest amount that histories may hold
 SMALLEST_SD: Final = 1e-4  # of log amounts: below, sums of squares have lost the digits that matter
 
 
@@ -83,7 +83,7 @@ class LogNormalSpend(SpendModel[_Parameters]):
         def __post_init__(self) -> None:
             check_positive(self, ("tau", "sigma"))
             number = isinstance(self.mu, (int, float)) and not isinstance(self.mu, bool)
-            if not number or not abs(self.mu) + (self.tau**2 + self.sigma**2) / 2 < LARGEST_LOG:
+            if not number or not abs(self.mu) < LARGEST_LOG - (self.tau**2 + self.sigma**2) / 2:
                 message = (
                     "LogNormalSpend.Parameters: mu must be a number, the logarithm of the median amount, and "
                     f"exp(mu + (tau^2 + sigma^2)/2) the mean amount; got {self}"
@@ -100,9 +100,7 @@ class LogNormalSpend(SpendModel[_Parameters]):
             return LogNormalSpend(money_scale=math.exp(self.mu))
 
     def __post_init__(self) -> None:
-        if self.money_scale is not None and not (math.isfinite(self.money_scale) and self.money_scale > 0):
-            message = f"money_scale must be a positive amount, got {self.money_scale!r}"
-            raise SpecificationError(message)
+        check_money_scale(self.money_scale)
         for quantity in self.quantities[1:]:
             prior = quantity.prior
             if not (isinstance(prior, Flat) or (isinstance(prior, HalfNormal) and prior.sigma < 1)):

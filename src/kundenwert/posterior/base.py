@@ -42,11 +42,14 @@ class Provenance:
         Version of kundenwert.
     customers, cells
         Customers and distinct histories that entered the likelihood; 0 for fixed values.
+    fingerprint
+        Checksum of these histories, by which they are recognised in any unit; None for fixed values.
     """
 
     version: str
     customers: int
     cells: int
+    fingerprint: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

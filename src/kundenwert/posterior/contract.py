@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
@@ -13,7 +14,7 @@ import pandas as pd
 from kundenwert.duration import LIFETIME, Horizon, Periods, check_duration
 from kundenwert.errors import InfiniteValueError, MissingInformationError, SpecificationError
 from kundenwert.posterior.base import Posterior, thinning
-from kundenwert.posterior.contract_draws import NEXT, TWELVE, ContractDraws, renewals_in
+from kundenwert.posterior.contract_draws import NEXT, TWELVE, ContractDraws, curve_in, renewals_in
 from kundenwert.posterior.purchase import check_rate
 from kundenwert.posterior.renewals import ContractValues
 from kundenwert.posterior.summary import summarise
@@ -141,8 +142,13 @@ class ContractPosterior(Posterior):
         pandas.DataFrame
             One row for each renewal 0, 1, …, `up_to`, and for each cohort if there are any. With several cohorts, the
             last is a ``"new cohort"``, drawn from their population.
+
+        Raises
+        ------
+        SizeError
+            If it is longer than 100,000 renewals.
         """
-        renewals = np.arange(renewals_in(up_to, "up_to") + 1)
+        renewals = np.arange(curve_in(up_to) + 1)
         return self._curve(renewals, lambda values: values.new_survival(int(renewals[-1])), interval)
 
     def retention_curve(self, *, up_to: Periods = TWELVE, interval: float = 0.90) -> pd.DataFrame:
@@ -162,8 +168,13 @@ class ContractPosterior(Posterior):
         pandas.DataFrame
             One row for each renewal 1, 2, …, `up_to`, and for each cohort if there are any. With several cohorts, the
             last is a ``"new cohort"``, drawn from their population.
+
+        Raises
+        ------
+        SizeError
+            If it is longer than 100,000 renewals.
         """
-        renewals = np.arange(1, renewals_in(up_to, "up_to") + 1)
+        renewals = np.arange(1, curve_in(up_to) + 1)
         return self._curve(renewals, lambda values: values.new_retention(len(renewals)), interval)
 
     def with_new_cohorts(self, labels: Sequence[CohortLabel]) -> Self:
@@ -182,9 +193,8 @@ class ContractPosterior(Posterior):
         SpecificationError
             If the posterior is one of fewer than two cohorts, or a single draw; or if a label is known already.
         """
-        if isinstance(labels, str) or any(
-            isinstance(label, bool) or not isinstance(label, (str, int)) for label in labels
-        ):
+        given = [*labels] if isinstance(labels, Iterable) and not isinstance(labels, str) else [None]
+        if not all(isinstance(label, (str, int)) and not isinstance(label, bool) for label in given):
             message = f"labels are several strings or integers, for example ['2026']; got {labels!r}"
             raise SpecificationError(message)
         model = self.model.with_cohorts(labels)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from kundenwert.duration import LIFETIME, Horizon, Periods, check_duration
+from kundenwert.errors import SizeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from kundenwert.posterior.renewals import ContractValues
     from kundenwert.posterior.values import Block
 
-__all__ = ["NEXT", "TWELVE", "ContractDraws", "renewals_in"]
+__all__ = ["NEXT", "TWELVE", "ContractDraws", "curve_in", "renewals_in"]
 
 NEXT: Final = Periods(1, "renewal")
 TWELVE: Final = Periods(12, "renewal")
+LONGEST_CURVE: Final = 100_000  # renewals
 
 
 @final
@@ -57,12 +59,12 @@ class ContractDraws:
 
     def survival_curve(self, *, up_to: Periods = TWELVE) -> xr.DataArray:
         """See :meth:`ContractPosterior.survival_curve`."""
-        renewals = np.arange(renewals_in(up_to, "up_to") + 1)
+        renewals = np.arange(curve_in(up_to) + 1)
         return self._curve(renewals, lambda values: values.new_survival(int(renewals[-1])))
 
     def retention_curve(self, *, up_to: Periods = TWELVE) -> xr.DataArray:
         """See :meth:`ContractPosterior.retention_curve`."""
-        renewals = np.arange(1, renewals_in(up_to, "up_to") + 1)
+        renewals = np.arange(1, curve_in(up_to) + 1)
         return self._curve(renewals, lambda values: values.new_retention(len(renewals)))
 
     def _array(self, histories: ContractHistories, values: Callable[[Cells], Block]) -> xr.DataArray:
@@ -88,3 +90,15 @@ class ContractDraws:
 def renewals_in(periods: Periods, name: str) -> int:
     """The number of renewals."""
     return int(check_duration(periods, name).in_unit("renewal"))
+
+
+def curve_in(up_to: Periods) -> int:
+    """The last renewal of a curve, which has a row for each."""
+    last = renewals_in(up_to, "up_to")
+    if last > LONGEST_CURVE:
+        message = (
+            f"a curve up to renewal {last:,} has a row for each; more than {LONGEST_CURVE:,} are too many. Ask about a "
+            "single one far ahead with survival(…, horizon=kundenwert.renewals(…))"
+        )
+        raise SizeError(message)
+    return last

@@ -236,7 +236,8 @@ def _in_chunks(evaluate: Evaluate, x: Array, T: Array, draws: Positions) -> Arra
 def over_pairs(function: Positive, x: Array, T: Array) -> Callable[[slice], Array]:
     """Values for rows of columns x and T that are sorted by (x, T): a function of a slice, giving (rows, draws)."""
     pair_x, pair_T, pair = _distinct_pairs(x, T)
-    surface = surface_of(function, pair_x, pair_T) if function.smooth and function.draws > 1 else None
+    worthwhile = function.smooth and function.draws > 1 and len(pair_x) > 0
+    surface = surface_of(function, pair_x, pair_T) if worthwhile else None
     if surface is not None:
         return lambda rows: surface(x[rows], T[rows])
     if len(pair_x) * function.draws <= LARGEST_TABLE:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
+from kundenwert.errors import InfiniteValueError
 from kundenwert.models.core import NUMPY, Array, Purchases, history_of
 from kundenwert.posterior.summary import in_blocks
 from kundenwert.posterior.surface import Positive, over_pairs
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from kundenwert.models.core import AliveCustomer, PurchaseModel, SpendModel
 
 DRAWS_PROBED: Final = 24
+LARGEST_MEAN: Final = 1e300  # of amounts; sums over draws are floating-point numbers as well
 TABLE_ERROR: Final = 1e-7
 
 __all__ = ["Block", "PurchaseValues", "SpendValues"]
@@ -206,8 +208,22 @@ class SpendValues:
         return len(self.theta[0])
 
     def expected_spend(self, cells: Cells) -> Block:
-        """Expected amount of a purchase."""
-        return lambda rows: self.model.expected_spend(self.theta, history_of(cells.columns, rows))
+        """Expected amount of a purchase; inf where there is no mean.
+
+        Raises
+        ------
+        InfiniteValueError
+            If there is one, but too large for a floating-point number.
+        """
+
+        def values(rows: slice) -> Array:
+            expected = self.model.expected_spend(self.theta, history_of(cells.columns, rows))
+            if expected.max() > LARGEST_MEAN:
+                tail_index = self.model.tail_index(self.theta, cells["x"][rows, None])
+                _refuse_too_large(np.where(tail_index > 1, expected, 0.0), cells, rows)
+            return expected
+
+        return values
 
     def amounts(
         self,
@@ -230,5 +246,29 @@ class SpendValues:
         return self.model.simulate_ahead(theta, h, place[customer], rng)
 
     def median_spend(self, cells: Cells) -> Block:
-        """Median over customers with this history of their mean amount."""
-        return lambda rows: self.model.median_spend(self.theta, history_of(cells.columns, rows))
+        """Median over customers with this history of their mean amount.
+
+        Raises
+        ------
+        InfiniteValueError
+            If it is too large for a floating-point number.
+        """
+
+        def values(rows: slice) -> Array:
+            median = self.model.median_spend(self.theta, history_of(cells.columns, rows))
+            _refuse_too_large(median, cells, rows)
+            return median
+
+        return values
+
+
+def _refuse_too_large(amounts: Array, cells: Cells, rows: slice) -> None:
+    large = (amounts > LARGEST_MEAN).any(axis=-1)
+    if large.any():
+        first = rows.start + int(np.argmax(large))
+        customer = int(np.argmax(cells.index == first))
+        message = (
+            f"the amount of customer number {customer} (from 0, with {cells['x'][first]:.0f} repeat purchases) is "
+            f"beyond {LARGEST_MEAN:g}, too large for averages over draws; use tighter priors, or look for wrong amounts"
+        )
+        raise InfiniteValueError(message)

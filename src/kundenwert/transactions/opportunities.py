@@ -150,7 +150,7 @@ def _periods(
     if every is not None and last is not None:
         found = calendar_edges(every, int(rows.step.min()), last)
     else:
-        found = given_edges(edges or (), rows.time_zone)
+        found = given_edges(() if edges is None else edges, rows.time_zone)
         found = found if last is None else complete(found, last)
     if len(found) < 2:
         message = (

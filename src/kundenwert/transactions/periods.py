@@ -6,6 +6,7 @@ last one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -71,12 +72,14 @@ def given_edges(edges: Sequence[str | date], time_zone: Zone | None) -> Integers
     SpecificationError
         If there are fewer than two, if one is no date, or if they do not increase; names the first one.
     """
-    if isinstance(edges, str) or len(edges) < 2:
+    given: Sequence[str | date] = [*edges] if isinstance(edges, Iterable) and not isinstance(edges, str) else []
+    if len(given) < 2:
         message = (
             f"edges={edges!r} make no period; expected at least two dates, the first day of each period and the day "
             "after the last one, for example edges=['2023-09-01', '2024-03-01', '2024-09-01']"
         )
         raise SpecificationError(message)
+    edges = given
     found = np.array([_day(edge, f"edges[{place}]", time_zone) for place, edge in enumerate(edges)], dtype=np.int64)
     falls = np.flatnonzero(np.diff(found) <= 0)
     if len(falls):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.errors import DataError, RowError, SpecificationError
+from kundenwert.histories.parts import LARGEST_AMOUNT
 from kundenwert.histories.tables import check_columns, id_column, ids, numbers, open_table
 from kundenwert.transactions.times import local_times, whole_steps
 
@@ -73,7 +74,8 @@ def read_log(log: IntoDataFrame, columns: LogColumns, resolution: Resolution) ->
     ColumnError
         If a column is missing, named twice, or of the wrong type.
     RowError
-        If rows lack an id, a time or a finite amount, and ``columns.on_bad_rows`` is "raise"; names the first one.
+        If rows lack an id, a time or a finite amount (or have one beyond 1e280), and ``columns.on_bad_rows`` is
+        "raise"; names the first one.
     """
     table = open_table(log, "the log")
     names = [columns.customer, columns.time]
@@ -88,12 +90,19 @@ def read_log(log: IntoDataFrame, columns: LogColumns, resolution: Resolution) ->
     no_id = np.asarray(id_series.is_null().to_numpy(), dtype=np.bool_)
     no_time = np.isnat(times) & ~no_id
     no_amount = np.zeros_like(no_id) if amount is None else ~np.isfinite(amount) & ~no_id & ~no_time
-    unusable = {"no customer id": no_id, "no readable time": no_time, "no finite amount": no_amount}
+    too_large = np.zeros_like(no_id) if amount is None else (np.abs(amount) > LARGEST_AMOUNT) & ~no_amount
+    too_large &= ~(no_id | no_time)
+    unusable = {
+        "no customer id": no_id,
+        "no readable time": no_time,
+        "no finite amount": no_amount,
+        f"an amount beyond {LARGEST_AMOUNT:g}": too_large,
+    }
     if columns.on_bad_rows == "raise":
         _refuse(unusable, table, columns)
 
     codes, distinct = pd.factorize(ids(id_series.drop_nulls()))
-    usable = ~(no_id | no_time | no_amount)
+    usable = ~(no_id | no_time | no_amount | too_large)
     return LogRows(
         customer_id=distinct,
         customer=codes[usable[~no_id]].astype(np.int64, copy=False),

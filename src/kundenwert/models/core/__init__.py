@@ -10,7 +10,7 @@ from kundenwert.models.core.model import Model
 from kundenwert.models.core.parameters import FixedParameters, TimeParameters, check_positive
 from kundenwert.models.core.purchase import AliveCustomer, PurchaseModel, Purchases
 from kundenwert.models.core.quantity import Quantity
-from kundenwert.models.core.spend import SpendModel
+from kundenwert.models.core.spend import SpendModel, check_money_scale
 
 __all__ = [
     "NUMPY",
@@ -32,6 +32,7 @@ __all__ = [
     "SpendModel",
     "TimeParameters",
     "check_model",
+    "check_money_scale",
     "check_positive",
     "history_of",
     "in_cohorts",

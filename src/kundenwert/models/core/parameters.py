@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, Any, Final, override
 
 from kundenwert.duration import check_unit_or_count
 from kundenwert.errors import SpecificationError
@@ -16,7 +15,10 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import TimeUnit, Unit
 
-__all__ = ["FixedParameters", "TimeParameters", "check_positive"]
+__all__ = ["FixedParameters", "TimeParameters", "check_positive", "is_positive"]
+
+SMALLEST: Final = 1e-100  # beyond these, products of parameters have no floating-point number
+LARGEST: Final = 1e100
 
 
 class FixedParameters[M: Model[Any]](ABC):
@@ -50,10 +52,24 @@ class TimeParameters[M: Model[Any]](FixedParameters[M]):
 
 
 def check_positive(parameters: FixedParameters[Any], names: Sequence[str]) -> None:
-    """Refuse parameters that are not positive, finite numbers, and unknown units."""
+    """Refuse parameters that are not positive numbers between 1e-100 and 1e100, and unknown units.
+
+    Raises
+    ------
+    SpecificationError
+        Names the first of them.
+    """
     for name in names:
         value = getattr(parameters, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value > 0):
-            message = f"{type(parameters).__qualname__}: {name} must be a positive number, got {value!r}"
+        if not is_positive(value):
+            message = (
+                f"{type(parameters).__qualname__}: {name} must be a positive number between {SMALLEST:g} and "
+                f"{LARGEST:g}, got {value!r}"
+            )
             raise SpecificationError(message)
     check_unit_or_count(parameters.measure)
+
+
+def is_positive(value: object) -> bool:
+    """Whether this is a positive number with which formulas can be computed."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and SMALLEST <= value <= LARGEST

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from numbers import Real
 from typing import TYPE_CHECKING, ClassVar
 
 from kundenwert.errors import SpecificationError
+from kundenwert.histories.parts import LARGEST_AMOUNT
 from kundenwert.models.core.model import Model
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from kundenwert.models.core.functions import Array, History
     from kundenwert.models.core.latent import LevelLaw
 
-__all__ = ["SpendModel"]
+__all__ = ["SpendModel", "check_money_scale"]
 
 
 class SpendModel[P: tuple[Array, ...]](Model[P]):
@@ -91,4 +93,12 @@ class SpendModel[P: tuple[Array, ...]](Model[P]):
             "by which spend and frequency are linked; use kundenwert.GammaGamma() or kundenwert.LogNormalSpend(), or "
             "give the model a method level_law(self, theta, h)"
         )
+        raise SpecificationError(message)
+
+
+def check_money_scale(value: float | None) -> None:
+    """Refuse a typical amount that is none; None leaves it to the data."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if value is not None and not (number and 0 < value <= LARGEST_AMOUNT):
+        message = f"money_scale must be a positive amount, got {value!r}"
         raise SpecificationError(message)

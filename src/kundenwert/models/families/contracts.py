@@ -82,6 +82,11 @@ class BetaChurnModel(ContractModel[tuple["Array", ...]]):
             message = f"cohorts takes a tuple of labels, strings or whole numbers, got {self.cohorts!r}"
             raise SpecificationError(message)
         object.__setattr__(self, "cohorts", tuple(self.cohorts))
+        if not _are_anchors(self.anchors):
+            message = (
+                f"anchors takes a pair of pairs of numbers for each cohort, got {self.anchors!r}; leave them to fit"
+            )
+            raise SpecificationError(message)
         object.__setattr__(self, "anchors", tuple(tuple(map(tuple, pair)) for pair in self.anchors))
         if len(set(self._each("cohort"))) < len(self.cohorts):
             message = (
@@ -264,3 +269,11 @@ class BetaChurnModel(ContractModel[tuple["Array", ...]]):
             return np.where(np.isfinite(total), total, -1e300)
 
         return anchors_of(log_likelihood, np.array(TYPICAL), WIDTH)
+
+
+def _are_anchors(given: object) -> bool:
+    try:
+        values = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    return values.shape == (0,) or (values.shape[1:] == (2, 2) and bool(np.isfinite(values).all()))

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["log_average", "log_beta_ratio", "sum_of_averages"]
 
-SHIFT: Final = 8  # Stirling's series starts here
+SHIFT: Final = 10  # Stirling's series starts here
 LATER: Final = np.arange(1.0, SHIFT)  # shifts beyond the first
 CERTAIN: Final = 1 - 2**-53  # where what is left is that small, the rest of the logarithm is so large that it is lost
-SERIES: Final = (1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12)  # Stirling's, of log-gamma: x^-9, x^-7, …, x^-1
+SERIES: Final = (-1 / 1680, 1 / 1260, -1 / 360, 1 / 12)  # Stirling's, of log-gamma: x^-7, x^-5, x^-3, x^-1
 DISCOUNT_CUTOFF: Final = 45.0  # exp(-45) is below the last digit
 LARGEST: Final = 1e300
 

@@ -1,0 +1,231 @@
+"""Everything that a page reports: the verbs, asked once."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Self, final
+
+from kundenwert.checks.counts import purchase_counts
+from kundenwert.checks.regularity import Regularity, regularity
+from kundenwert.duration import Duration, Horizon, opportunities, weeks
+from kundenwert.economics import (
+    CustomerEquity,
+    Economics,
+    KnownAmount,
+    NewCustomerValue,
+    PhaseRules,
+    Segmentation,
+    SpendDependence,
+    contribution_to_date,
+    customer_equity,
+    early_warning,
+    net_present_value,
+    new_customer_value,
+    phase,
+    realised_value,
+    second_purchase,
+    segment,
+    spend_dependence,
+)
+from kundenwert.economics.terms import is_number
+from kundenwert.errors import DataError, DependenceWarning, SpecificationError
+from kundenwert.histories import CustomerHistories, OpportunityHistories
+from kundenwert.plot.relationships import moves
+from kundenwert.posterior import PurchasePosterior, SpendPosterior
+from kundenwert.reporting.heldout import HeldOut
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import pandas as pd
+    from narwhals.stable.v2.typing import IntoDataFrame
+
+__all__ = ["Findings", "Question"]
+
+SOON: Final = weeks(13)
+SOON_COUNTED: Final = opportunities(1)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked; attributes are the arguments of :func:`kundenwert.report`."""
+
+    log: IntoDataFrame | None
+    histories: CustomerHistories | OpportunityHistories
+    purchases: PurchasePosterior
+    spend: SpendPosterior | KnownAmount
+    economics: Economics
+    horizon: Horizon
+    customers: IntoDataFrame | None
+    channel: str
+    by: pd.Series | None
+    holdout_until: str | date | None
+    rules: PhaseRules
+    warnings: int
+    futures: int
+    seed: int
+    interval: float
+
+    @property
+    def soon(self) -> Horizon:
+        """How far ahead moves between phases are counted."""
+        return SOON_COUNTED if self.purchases.unit == "opportunity" else SOON
+
+    @property
+    def has_amounts(self) -> bool:
+        """Whether the log tells what each purchase brought."""
+        histories = self.histories
+        if self.log is None or not isinstance(histories, CustomerHistories):
+            return False
+        return histories.columns is None or histories.columns.amount is not None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """The answers. What cannot be said is None; of some, `why_not` tells the reason.
+
+    Attributes
+    ----------
+    asked
+        The question.
+    expected, realised
+        Of each customer: expected and realised net present value.
+    equity
+        Of all, and by group if there is a division.
+    contribution, segmentation
+        What customers have brought so far, and segments by that.
+    phases, moves, warnings
+        Where relationships stand.
+    new, second
+        New customers, and the second purchase of a new customer.
+    counts, heldout, regularity, dependence
+        Checks of the models.
+    why_not
+        Reasons, by name of the attribute.
+    """
+
+    asked: Question
+    expected: pd.DataFrame
+    realised: pd.DataFrame
+    equity: CustomerEquity
+    contribution: pd.DataFrame | None
+    segmentation: Segmentation | None
+    phases: pd.DataFrame
+    moves: pd.DataFrame
+    warnings: pd.DataFrame
+    new: NewCustomerValue | None
+    second: pd.DataFrame
+    counts: pd.DataFrame
+    heldout: HeldOut | None
+    regularity: Regularity | None
+    dependence: SpendDependence | None
+    why_not: dict[str, str]
+
+    @classmethod
+    def of(cls, asked: Question) -> Self:
+        """Ask."""
+        models = asked.purchases, asked.spend, asked.histories, asked.economics
+        ahead, interval, customers = asked.horizon, asked.interval, asked.customers
+        why_not: dict[str, str] = {}
+        phases = phase(asked.purchases, asked.histories, rules=asked.rules, interval=interval)
+        expected = net_present_value(*models, horizon=ahead, customers=customers, interval=interval)
+        contribution = segmentation = None
+        if asked.has_amounts:
+            assert asked.log is not None  # noqa: S101 - by has_amounts
+            assert isinstance(asked.histories, CustomerHistories)  # noqa: S101
+            contribution = contribution_to_date(
+                asked.log, asked.histories, asked.economics, customers=customers, channel=asked.channel
+            )
+            segmentation = segment(
+                *models,
+                contribution,
+                horizon=ahead,
+                futures=asked.futures,
+                seed=asked.seed,
+                customers=customers,
+                interval=interval,
+            )
+        if segmentation is not None and asked.by is None:
+            equity = segmentation.equity
+        else:
+            equity = customer_equity(
+                *models,
+                horizon=ahead,
+                by=asked.by,
+                contribution=contribution,
+                customers=customers,
+                interval=interval,
+            )
+        return cls(
+            asked=asked,
+            expected=expected,
+            realised=realised_value(
+                *models, horizon=ahead, futures=asked.futures, seed=asked.seed, customers=customers, interval=interval
+            ),
+            equity=equity,
+            contribution=contribution,
+            segmentation=segmentation,
+            phases=phases,
+            moves=moves(phases, unit=asked.purchases.unit, within=asked.soon),
+            warnings=early_warning(*models, horizon=ahead, rules=asked.rules, customers=customers, interval=interval),
+            new=_new(asked, why_not),
+            second=second_purchase(asked.purchases, horizon=asked.rules.horizon, interval=interval),
+            counts=purchase_counts(asked.purchases, asked.histories, interval=interval),
+            heldout=None
+            if asked.holdout_until is None
+            else HeldOut.of(asked.log, asked.histories, asked.purchases, until=asked.holdout_until, interval=interval),
+            regularity=_regularity(asked),
+            dependence=_dependence(asked, why_not),
+            why_not=why_not,
+        )
+
+
+def _new(asked: Question, why_not: dict[str, str]) -> NewCustomerValue | None:
+    """New customers; without an acquisition cost if there is no single one."""
+    economics = asked.economics
+    if not is_number(economics.acquisition_cost):
+        economics = replace(economics, acquisition_cost=0.0)
+    every: Duration | None = None
+    if isinstance(asked.histories, OpportunityHistories):
+        every = asked.histories.every
+    try:
+        return new_customer_value(
+            asked.purchases,
+            asked.spend,
+            economics,
+            horizon=asked.horizon,
+            first_purchase=True,
+            every=every,
+            interval=asked.interval,
+            seed=asked.seed,
+        )
+    except SpecificationError as error:
+        why_not["new"] = str(error)
+        return None
+
+
+def _regularity(asked: Question) -> Regularity | None:
+    if not isinstance(asked.histories, CustomerHistories) or asked.histories.gaps is None:
+        return None
+    try:
+        return regularity(asked.histories, interval=asked.interval)
+    except DataError:  # too few purchases to tell
+        return None
+
+
+def _dependence(asked: Question, why_not: dict[str, str]) -> SpendDependence | None:
+    if not isinstance(asked.spend, SpendPosterior):
+        why_not["dependence"] = "amounts are given and not learnt from the customers"
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DependenceWarning)  # the page says so
+            return spend_dependence(
+                asked.purchases, asked.spend, asked.histories, interval=asked.interval, seed=asked.seed
+            )
+    except (SpecificationError, DataError) as error:
+        why_not["dependence"] = str(error)
+        return None

@@ -1,0 +1,97 @@
+"""What was predicted for the time after the observation, and what happened."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self, final
+
+import numpy as np
+
+from kundenwert.checks.holdout import holdout
+from kundenwert.duration import Duration, days, steps_per_unit
+from kundenwert.economics import Economics, KnownAmount, customer_equity
+from kundenwert.errors import MissingInformationError
+from kundenwert.histories import CustomerHistories
+from kundenwert.transactions.again import how_it_was_read
+from kundenwert.transactions.reading import read_log
+from kundenwert.transactions.times import until_step
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from narwhals.stable.v2.typing import IntoDataFrame
+
+    from kundenwert.histories import Histories
+    from kundenwert.posterior import PurchasePosterior
+    from kundenwert.posterior.summary import Estimate
+
+__all__ = ["HeldOut"]
+
+BEST: Final = 0.2
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """Predictions and truth.
+
+    Attributes
+    ----------
+    length
+        Of the hold-out.
+    purchases, expected
+        Of all customers: how many there were, and how many were expected.
+    returned, expected_to_return
+        Share of the customers who bought, and the mean of their return probabilities.
+    held_by_best
+        Share of the purchases that was made by the fifth of the customers who were expected to buy most.
+    """
+
+    length: Duration
+    purchases: int
+    expected: Estimate
+    returned: float
+    expected_to_return: float
+    held_by_best: float
+
+    @classmethod
+    def of(
+        cls,
+        log: IntoDataFrame | None,
+        histories: Histories,
+        purchases: PurchasePosterior,
+        *,
+        until: str | date,
+        interval: float,
+    ) -> Self:
+        """Compare.
+
+        Raises
+        ------
+        MissingInformationError
+            Without a log, or with histories that were not made from one.
+        """
+        if log is None or not isinstance(histories, CustomerHistories):
+            message = (
+                "holdout_until needs the log that goes on after the histories, and histories made from it by "
+                "kundenwert.summarize(log, …, until=…); leave holdout_until out, or hand in both"
+            )
+            raise MissingInformationError(message)
+        bought = holdout(log, histories, until=until)["purchases"].to_numpy()
+        columns, steps = how_it_was_read(histories)
+        end = until_step(until, steps.resolution, read_log(log, columns, steps.resolution).time_zone)
+        length = days((end - int(steps.until.max())) / steps_per_unit("day", steps.resolution))
+        # a purchase worth one, and no discount: the value of customers is the number of their purchases
+        one = Economics(margin=1.0, annual_discount_rate=0.0)
+        total = customer_equity(purchases, KnownAmount(1.0), histories, one, horizon=length, interval=interval).total
+        expected = purchases.expected_purchases(histories, horizon=length)["mean"].to_numpy()
+        best = np.argsort(-expected, kind="stable")[: math.ceil(BEST * len(expected) - 1e-9)]
+        return cls(
+            length=length,
+            purchases=int(bought.sum()),
+            expected=total,
+            returned=float((bought > 0).mean()),
+            expected_to_return=float(purchases.return_probability(histories, horizon=length)["mean"].mean()),
+            held_by_best=float(bought[best].sum() / bought.sum()) if bought.any() else math.nan,
+        )

@@ -1,0 +1,268 @@
+"""The verb: everything on one page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+import kundenwert as kw
+from kundenwert.duration import check_duration
+from kundenwert.economics.distinct import check_posteriors
+from kundenwert.economics.groups import EVERYBODY
+from kundenwert.economics.phase_rules import RULES
+from kundenwert.economics.realised import check_seed
+from kundenwert.errors import DataError, SpecificationError
+from kundenwert.histories.base import as_histories, check_clock
+from kundenwert.plot.canvas import check_matplotlib
+from kundenwert.posterior import PurchasePosterior, SpendPosterior
+from kundenwert.posterior.summary import check_interval
+from kundenwert.reporting.facts import Fact, Section, count, money, share
+from kundenwert.reporting.findings import Findings, Question
+from kundenwert.reporting.html import page
+from kundenwert.reporting.sections import sections
+from kundenwert.reporting.sections.base import period
+from kundenwert.reporting.sections.trust import problems
+from kundenwert.reporting.words import ahead, in_percent, number_of, row_of
+
+if TYPE_CHECKING:
+    from datetime import date
+    from os import PathLike
+
+    import pandas as pd
+    from narwhals.stable.v2.typing import IntoDataFrame
+
+    from kundenwert.duration import Horizon
+    from kundenwert.economics import Economics, KnownAmount, PhaseRules
+    from kundenwert.histories import CustomerHistories, OpportunityHistories
+
+__all__ = ["Report", "report"]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Report:
+    """A page, and its numbers.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where the page is.
+    table : pandas.DataFrame
+        All numbers of the page, one row each: ``section``, ``item``, ``value``, ``lower``, ``upper`` (NaN without an
+        interval), ``unit`` (shares are fractions), ``shown``, as on the page, and ``meaning``, in a sentence.
+    """
+
+    path: Path
+    table: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return f"Report({str(self.path)!r}, {len(self.table):,} numbers in {self.table['section'].nunique()} sections)"
+
+    def _repr_html_(self) -> str:
+        uri = escape(self.path.resolve().as_uri())
+        return f'<p>{escape(repr(self))}: <a href="{uri}">open the page</a></p>'
+
+
+def report(
+    log: IntoDataFrame | None,
+    histories: CustomerHistories | OpportunityHistories,
+    purchases: PurchasePosterior,
+    spend: SpendPosterior | KnownAmount,
+    economics: Economics,
+    *,
+    horizon: Horizon,
+    path: str | PathLike[str],
+    title: str = "What our customers are worth",
+    customers: IntoDataFrame | None = None,
+    channel: str = "channel",
+    by: pd.Series | None = None,
+    holdout_until: str | date | None = None,
+    rules: PhaseRules = RULES,
+    warnings: int = 20,
+    futures: int = 1000,
+    seed: int = 1,
+    interval: float = 0.90,
+) -> Report:
+    """Write one HTML page about the customer base, for people who decide, and return its numbers as a table.
+
+    The page stands alone: it loads nothing and runs nothing, opens without a network, on a phone and on paper. It holds
+    the base in numbers, what it is worth and has brought, who holds the value, segments, phases, early warnings, new
+    customers, and whether the numbers can be trusted. Each number has a plain sentence, each part a note on when not to
+    trust it. The same arguments give the same page.
+
+    It shows ids of customers in the list of early warnings; mind where you put it, or leave the list out with
+    ``warnings=0``.
+
+    Parameters
+    ----------
+    log
+        pandas, Polars or PyArrow table that the histories were made from; None if there is none, or it has no amounts:
+        then contributions to date and segments are left out.
+    histories : CustomerHistories or OpportunityHistories
+        The customers.
+    purchases : PurchasePosterior
+        When customers buy.
+    spend : SpendPosterior or KnownAmount
+        How much they spend at a purchase.
+    economics : Economics
+        Margins, costs and discounting.
+    horizon : Duration, Periods or LIFETIME
+        How far ahead.
+    path : str or path
+        Where to write the page, for example ``"customers.html"``. A file that is there is replaced.
+    title : str
+        Its heading.
+    customers : data frame, optional
+        Table with ``customer_id`` and the columns that `economics` or `spend` look up by :class:`PerCustomer`.
+    channel : str
+        Its column of channels, if the acquisition cost is by channel.
+    by : pandas.Series, optional
+        Groups of your own, such as :func:`kundenwert.acquisition_cohort`: adds a part about them.
+    holdout_until : str or date, optional
+        If the log goes on after the histories end: compare predictions with what happened until this date.
+    rules : PhaseRules
+        Where phases begin. A model that counts opportunities needs rules that do.
+    warnings : int
+        How many customers to list in the early warnings.
+    futures : int
+        How many futures of each distinct customer to simulate.
+    seed : int
+        Of these.
+    interval : float
+        Probability of the equal-tailed intervals.
+
+    Returns
+    -------
+    Report
+        With the attributes ``path`` and ``table``.
+
+    Raises
+    ------
+    MissingPackageError
+        If matplotlib is not installed.
+    SpecificationError
+        For contracts; or if the folder of `path` does not exist.
+    InfiniteValueError
+        If purchases for life are not finite without discounting, or the mean amount is infinite.
+    MissingInformationError
+        If the histories lack amounts that spend needs, or a table of customers is missing.
+    """
+    check_matplotlib()
+    target = _target(path)
+    _check_posterior(purchases)
+    check_posteriors(purchases, spend, economics)
+    check_clock(purchases.model, as_histories(histories))
+    if len(histories) == 0:
+        message = "there are no customers to report on; expected histories of one customer or more"
+        raise DataError(message)
+    check_duration(horizon, "horizon", lifetime=True).in_unit(purchases.unit)
+    _check(title, warnings)
+    check_seed(seed)
+    asked = Question(
+        log=log,
+        histories=histories,
+        purchases=purchases,
+        spend=spend,
+        economics=economics,
+        horizon=horizon,
+        customers=customers,
+        channel=channel,
+        by=by,
+        holdout_until=holdout_until,
+        rules=rules,
+        warnings=warnings,
+        futures=futures,
+        seed=seed,
+        interval=check_interval(interval),
+    )
+    found = Findings.of(asked)
+    parts = sections(found)
+    written = page(
+        title,
+        _subtitle(found),
+        figures=_key_figures(found),
+        alarms=problems(found),
+        sections=parts,
+        footer=_footer(found),
+    )
+    target.write_text(written, encoding="utf-8", newline="\n")
+    return Report(path=target, table=Section.table(parts))
+
+
+def _key_figures(found: Findings) -> tuple[Fact, ...]:
+    """What to see first."""
+    currency, equity = found.asked.economics.currency, found.equity
+    marked = found.warnings[found.warnings["warn"]]
+    figures = [
+        count("Customers", len(found.expected), "customers", "who have bought at least once"),
+        money("Expected value", equity.total, currency, f"{ahead(found.asked.horizon)}, after costs"),
+    ]
+    if found.contribution is not None:
+        brought = number_of(row_of(equity.table, EVERYBODY), "contribution")
+        figures.append(money("Brought so far", brought, currency, "after costs"))
+    held = equity.concentration["share"]
+    if held.notna().all():
+        top = held.index.to_numpy(dtype=np.float64)[-1]
+        best = f"of the value is held by the best {in_percent(top)}"
+        figures.append(share("Concentration", float(held.iloc[-1]), best))
+    figures.append(count("To act on now", len(marked), "customers", "whose silence is unusual"))
+    return tuple(figures)
+
+
+def _subtitle(found: Findings) -> str:
+    asked = found.asked
+    when = period(found)
+    parts = [
+        f"{len(asked.histories):,} customers",
+        f"observed {when}" if when else "",
+        f"values {ahead(asked.horizon)}",
+        f"amounts in {asked.economics.currency}" if asked.economics.currency else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _footer(found: Findings) -> str:
+    asked = found.asked
+    spend = type(asked.spend.model).__name__ if isinstance(asked.spend, SpendPosterior) else repr(asked.spend)
+    return (
+        f"Made with kundenwert {kw.__version__} from {type(asked.purchases.model).__name__} and {spend}, "
+        f"{asked.futures:,} simulated futures of each distinct customer, seed {asked.seed}."
+    )
+
+
+def _target(path: str | PathLike[str]) -> Path:
+    """Where to write, if that is possible."""
+    try:
+        target = Path(path)
+    except TypeError as error:
+        message = f"path is where to write the page, for example 'customers.html'; got {path!r}"
+        raise SpecificationError(message) from error
+    if target.is_dir() or not target.parent.is_dir():
+        what = "is a folder" if target.is_dir() else f"lies in the folder {str(target.parent)!r}, which does not exist"
+        message = f"path={str(target)!r} {what}; name a file in a folder that exists, for example 'customers.html'"
+        raise SpecificationError(message)
+    return target
+
+
+def _check_posterior(purchases: object) -> None:
+    """Refuse contracts, and what is no posterior."""
+    if not isinstance(purchases, PurchasePosterior):
+        message = (
+            "a report is about customers who buy, and purchases must be a PurchasePosterior; got "
+            f"{type(purchases).__name__}. For contracts, ask kundenwert.customer_equity for what they are worth, and "
+            "draw kundenwert.plot.survival(purchases.survival_curve())"
+        )
+        raise SpecificationError(message)
+
+
+def _check(title: object, warnings: object) -> None:
+    if not isinstance(title, str) or not title.strip():
+        message = f"title is the heading of the page, got {title!r}"
+        raise SpecificationError(message)
+    if isinstance(warnings, bool) or not isinstance(warnings, int) or warnings < 0:
+        message = f"warnings is how many customers to list, 0 or more; got {warnings!r}"
+        raise SpecificationError(message)
