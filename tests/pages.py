@@ -99,7 +99,7 @@ def browse(browser: str, page: Any, folder: Any, *options: str) -> tuple[str, li
     """The page as the browser has it when it has been loaded, and what stands on its console."""
     command = [browser, *SILENT, f"--user-data-dir={folder}", *options, page.as_uri()]
     ran = subprocess.run(  # noqa: S603 - a browser, and a file of our own
-        command, capture_output=True, encoding="utf-8", errors="replace", timeout=180, check=False
+        command, capture_output=True, encoding="utf-8", errors="replace", timeout=300, check=False
     )
     assert ran.returncode == 0, ran.stderr[-2000:]
     return ran.stdout, [line for line in ran.stderr.splitlines() if "CONSOLE" in line]

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 import kundenwert as kw
 from kundenwert.errors import DataError, DurationError, KundenwertError, MissingPackageError, SpecificationError
+from kundenwert.plot import relationships
 from kundenwert.plot.canvas import in_words, number
 from kundenwert.plot.relationships import moves
 from tests import cdnow, contracts
@@ -182,6 +183,15 @@ def test_segment_map_shows_every_customer_once(results, ax):
     assert len({line.get_marker() for line in clouds.values()}) == 4  # not by colour alone
     thresholds = [segmentation.contribution_from, segmentation.value_from]
     assert [ax.lines[0].get_xdata()[0], ax.lines[1].get_ydata()[0]] == thresholds
+
+
+def test_a_map_of_many_customers_is_an_image_within_the_picture(results, ax, monkeypatch, tmp_path):
+    monkeypatch.setattr(relationships, "MOST_IN_VECTORS", 100)
+    kw.plot.segment_map(results["segmentation"], ax=ax)
+    ax.figure.savefig(tmp_path / "map.svg")
+    source = (tmp_path / "map.svg").read_text(encoding="utf-8")
+    assert source.count("data:image/png;base64") == 1
+    assert source.count("<use") < 300  # letters and ticks, and none of the 600 customers
 
 
 def test_phase_flow_counts_who_moves_on(results, ax):

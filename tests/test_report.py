@@ -26,7 +26,7 @@ HOSTILE = (
     "\"'><img src=x onerror=alert(1)>",
     "&amp;&#60;b&#62;",
     "\u202eevil\u202c",
-    "日本 é",
+    "日本 é" + 200 * "x",
     "$x_{1}$",
 )
 KEYS = ["base", "assumptions", "value", "contribution", "concentration", "segments", "phases", "warnings", "newcomers"]

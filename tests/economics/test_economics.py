@@ -3,7 +3,7 @@
 import pytest
 
 import kundenwert as kw
-from kundenwert.errors import SpecificationError
+from kundenwert.errors import DurationError, MissingInformationError, SpecificationError
 
 
 @pytest.mark.parametrize("margin", [0.3, 1, 0])
@@ -29,3 +29,103 @@ def test_it_is_frozen():
     economics = kw.Economics(margin=0.3, annual_discount_rate=0.1)
     with pytest.raises(AttributeError):
         economics.margin = 0.5  # type: ignore[misc]  # what is tested
+
+
+def test_service_by_the_year_needs_to_know_how_long_a_period_takes():
+    counted = kw.OpportunityHistories.from_counts(kw.datasets.donations())
+    donors = kw.fixed(kw.BGBB.Parameters(alpha=1.2, beta=0.75, gamma=0.66, delta=2.78))
+    served = kw.Economics(
+        margin=0.3, annual_discount_rate=0, annual_retention_cost=1, retention_rule=kw.EveryoneFor(kw.years(1))
+    )
+    for verb, more in ((kw.net_present_value, {}), (kw.realised_value, {"seed": 1, "futures": 2})):
+        with pytest.raises(MissingInformationError, match=r"between two opportunities.*every="):
+            verb(donors, kw.KnownAmount(50.0), counted, served, horizon=kw.opportunities(3), **more)
+
+
+PERCENT = r"margin is a share of the amount between 0 and 1, 0\.30 for 30 %; got"
+RULES = "EveryoneFor, WhilePAliveAbove, WhileReturnProbabilityAbove, WhileActive"
+
+
+@pytest.mark.parametrize(
+    "terms, message",
+    [
+        ({"margin": kw.Growing(start=30, annual_growth_rate=0.02)}, rf"{PERCENT} 30\."),
+        ({"margin": kw.Schedule([0.3, 32], every=kw.years(1))}, rf"{PERCENT} 32\.0"),
+        ({"annual_discount_rate": kw.Schedule([0.1, 8], every=kw.years(1))}, r"0\.10 for 10 % a year; got 8\.0"),
+        ({"annual_discount_rate": kw.PerCustomer("rate")}, "annual_discount_rate lies between 0 and 1"),
+        (
+            {"order_cost": -1},
+            r"order_cost is an amount of money, 0 or more, or kundenwert.PerCustomer\(column\); got -1",
+        ),
+        ({"order_cost": "2.50"}, "order_cost is an amount of money"),
+        ({"annual_retention_cost": float("nan")}, "annual_retention_cost is an amount of money"),
+        (
+            {"annual_retention_cost": 4},
+            "an annual_retention_cost needs a retention_rule that says whom the firm serves",
+        ),
+        ({"annual_retention_cost": kw.PerCustomer("cost")}, "needs a retention_rule"),
+        ({"annual_retention_cost": 4, "retention_rule": "active"}, f"retention_rule is one of {RULES}, got 'active'"),
+        ({"annual_retention_cost": 4, "retention_rule": kw.WhileActive}, "retention_rule is one of"),
+        ({"acquisition_cost": -5}, "acquisition_cost is an amount of money"),
+        ({"acquisition_cost": {"search": 12, "social": -2}}, "acquisition_cost of channel 'social' is an amount"),
+        (
+            {"acquisition_cost": {"search": kw.PerCustomer("x")}},
+            "acquisition_cost of channel 'search' must be an amount",
+        ),
+        ({"referral": 0.02}, r"referral takes kundenwert.Referral\(per_purchase=…, value=…\), got 0\.02"),
+        ({"discounting": "end"}, r"discounting takes kundenwert.Continuously\(\), StartOfPeriod"),
+        ({"discounting": kw.EndOfPeriod}, "discounting takes"),
+        ({"currency": 3}, "currency is a label such as 'EUR', got 3"),
+    ],
+    ids=repr,
+)
+def test_terms_that_cannot_be(terms, message):
+    with pytest.raises(SpecificationError, match=message):
+        kw.Economics(**{"margin": 0.3, "annual_discount_rate": 0.1, **terms})
+
+
+@pytest.mark.parametrize(
+    "make, error, message",
+    [
+        (lambda: kw.PerCustomer(""), SpecificationError, "name of a column"),
+        (lambda: kw.PerCustomer(3), SpecificationError, "name of a column of the customers= table, got 3"),
+        (lambda: kw.Growing(start=0.3, annual_growth_rate=2), SpecificationError, r"0\.02 for 2 % a year; got 2"),
+        (lambda: kw.Growing(start=0.3, annual_growth_rate=-1), SpecificationError, "lies between -1 and 1"),
+        (lambda: kw.Schedule([], every=kw.years(1)), SpecificationError, "a list of one finite number or more"),
+        (lambda: kw.Schedule(0.3, every=kw.years(1)), SpecificationError, r"for example \[0\.30, 0\.32\]; got 0\.3"),
+        (lambda: kw.Schedule([0.3, None], every=kw.years(1)), SpecificationError, "one finite number or more"),
+        (lambda: kw.Schedule([0.3], every=1), DurationError, r"kundenwert.years\(1\); got 1"),
+        (lambda: kw.Schedule([0.3], every=kw.days(0)), DurationError, "how long each value holds"),
+        (lambda: kw.Schedule([0.3], every=kw.LIFETIME), DurationError, "got LIFETIME"),
+        (lambda: kw.Schedule([0.3], every=kw.renewals(2)), DurationError, r"got renewals\(2\)"),
+        (lambda: kw.KnownAmount(-1), SpecificationError, "the amount of a purchase is an amount of money, 0 or more"),
+        (lambda: kw.KnownAmount("29.90"), SpecificationError, "an amount of money"),
+        (lambda: kw.StartOfPeriod(1), DurationError, r"such as kundenwert.months\(1\), got 1"),
+        (lambda: kw.MiddleOfPeriod(kw.days(0)), DurationError, "an accounting period is a duration"),
+        (lambda: kw.EndOfPeriod(kw.LIFETIME), DurationError, "an accounting period .* got LIFETIME"),
+        (lambda: kw.EveryoneFor(2), DurationError, r"EveryoneFor takes a length of time .* got 2"),
+        (lambda: kw.EveryoneFor(kw.renewals(2)), DurationError, r"EveryoneFor .* got renewals\(2\)"),
+        (lambda: kw.WhilePAliveAbove(20), SpecificationError, r"a threshold is a probability .* 0\.2; got 20"),
+        (lambda: kw.WhileReturnProbabilityAbove(threshold=0, horizon=kw.days(90)), SpecificationError, "threshold"),
+        (
+            lambda: kw.WhileReturnProbabilityAbove(threshold=0.1, horizon=90),
+            DurationError,
+            "horizon takes a Duration, got 90",
+        ),
+        (
+            lambda: kw.Referral(per_purchase=-0.1, value=1),
+            SpecificationError,
+            "per_purchase is a number of new customers",
+        ),
+        (lambda: kw.Referral(per_purchase=0.1, value=float("inf")), SpecificationError, "value is an amount of money"),
+        (
+            lambda: kw.Referral(per_purchase=0.1, value=1, generations=0),
+            SpecificationError,
+            "whole number of at least 1",
+        ),
+        (lambda: kw.Referral(per_purchase=0.1, value=1, generations=2.0), SpecificationError, r"got 2\.0"),
+    ],
+)
+def test_parts_that_cannot_be(make, error, message):
+    with pytest.raises(error, match=message):
+        make()

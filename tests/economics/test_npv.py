@@ -7,10 +7,12 @@ from scipy.special import roots_jacobi
 
 import kundenwert as kw
 from kundenwert.errors import (
+    ColumnError,
     DataError,
     DurationError,
     InfiniteValueError,
     MissingInformationError,
+    RowError,
     SpecificationError,
 )
 from tests import cdnow
@@ -178,7 +180,7 @@ def test_what_is_infinite_is_refused(spend, purchases):
 
 
 def test_arguments_in_the_wrong_place_are_named(purchases, spend):
-    with pytest.raises(SpecificationError, match="purchases must be a PurchasePosterior.*, got SpendPosterior"):
+    with pytest.raises(SpecificationError, match=r"purchases must be a PurchasePosterior.*, got SpendPosterior"):
         npv(spend, purchases)
     with pytest.raises(SpecificationError, match="spend must be a SpendPosterior"):
         npv(purchases, purchases)
@@ -250,3 +252,257 @@ def test_one_draw_of_spend_near_an_infinite_mean_goes_with_many_draws_of_purchas
     value = kw.net_present_value(purchases, spend, customer, economics, horizon=kw.weeks(4))
     expected = purchases.expected_purchases(customer, horizon=kw.weeks(4))
     np.testing.assert_allclose(value[["mean", "lower", "upper"]], expected * 0.5 * (0.5 * 10 / 0.01), rtol=1e-9)
+
+
+# maximum likelihood estimates on CDNOW, refitted to four digits; and the mean value of its customers at the end of week
+# 39, with 30 % margin and ln 1.15/52 a week: digits of a computation independent of this package
+LIKELIEST = {
+    "Pareto/NBD": (kw.ParetoNBD.Parameters(r=0.5533, alpha=10.5777, s=0.6062, beta=11.6687, unit="week"), 33.3),
+    "BG/NBD": (kw.BGNBD.Parameters(r=0.2426, alpha=4.4136, a=0.7929, b=2.4259, unit="week"), 31.0),
+    "MBG/NBD": (kw.MBGNBD.Parameters(r=0.5248, alpha=6.1831, a=0.8914, b=1.6140, unit="week"), 26.9),
+}
+LIKELY_SPEND = kw.GammaGamma.Parameters(p=6.2496, q=3.7442, gamma=15.4435)
+STUDIES_RATE = 1.15 ** (365.25 / 7 / 52) - 1  # a year here has more than 52 weeks
+
+
+@pytest.mark.parametrize("name", LIKELIEST)
+def test_cdnow(name):
+    parameters, published = LIKELIEST[name]
+    studies, ours = (
+        npv(
+            kw.fixed(parameters),
+            kw.fixed(LIKELY_SPEND),
+            cdnow.histories(),
+            kw.Economics(margin=0.30, annual_discount_rate=rate),
+            horizon=kw.LIFETIME,
+        )["mean"]
+        for rate in (STUDIES_RATE, 0.15)
+    )
+    assert studies.mean() == pytest.approx(published, abs=0.05)
+    assert 1.0015 < ours.mean() / studies.mean() < 1.0025
+    if name == "Pareto/NBD":  # of the value, customers without a repeat purchase carry so much
+        once = cdnow.histories().frequency == 0
+        assert once.mean() == pytest.approx(0.599, abs=5e-4)
+        assert studies[once].sum() / studies.sum() == pytest.approx(0.113, abs=5e-4)
+
+
+HALF = kw.PerCustomer("margin")
+FEE, THREE = kw.KnownAmount(10.0), histories_of([0, 2, 5], [0, 10.0, 30.0], [20.0, 30.0, 39.0], unit="week")
+SHOP = kw.fixed(LIKELIEST["MBG/NBD"][0])
+DONORS = kw.fixed(kw.BGBB.Parameters(alpha=1.204, beta=0.750, gamma=0.657, delta=2.783))
+CLUB = kw.fixed(kw.ShiftedBetaGeometric.Parameters(gamma=0.668, delta=3.806))
+GIFTS = pd.DataFrame({"customer_id": [1], "frequency": 3, "recency": 5, "opportunities": 6})
+MEMBERS = pd.DataFrame({"customer_id": [1], "tenure": 3, "ended": 0})
+
+
+def terms(**changes):
+    return kw.Economics(**{"margin": 0.3, "annual_discount_rate": 0.1, **changes})
+
+
+def serving(rule, **changes):
+    return terms(annual_retention_cost=4.0, retention_rule=rule, **changes)
+
+
+def columns(**more):
+    return pd.DataFrame({"customer_id": range(3), **more})
+
+
+@pytest.mark.parametrize(
+    "table, error, message",
+    [
+        (
+            None,
+            MissingInformationError,
+            r"margin is PerCustomer\(column='margin'\), and there is no table to look it up in",
+        ),
+        (columns(Margin=0.3), ColumnError, "has no column 'margin'; did you mean 'Margin'"),
+        (
+            columns(margin=0.3).iloc[:2],
+            RowError,
+            r"no row for customer 2 \(1 such customers\); expected one per customer",
+        ),
+        (columns(margin=[0.3, np.nan, 0.3]), RowError, "customer 1 has margin = nan; expected a share between 0 and 1"),
+        (columns(margin=[30, 20, 40]), RowError, r"customer 0 \(and 2 more\) has margin = 30; expected a share"),
+        (columns(margin=[0.3, -0.1, 0.3]), RowError, "customer 1 has margin = -0.1"),
+        (pd.concat([columns(margin=0.3)] * 2), RowError, "two rows for customer 0; expected one per customer"),
+        (columns(margin=["a", "b", "c"]), ColumnError, "column 'margin' must hold numbers"),
+        (columns(margin=0.3).assign(customer_id=list("abc")), RowError, r"no row for customer 0 \(3 such"),
+        (columns(margin=0.3).drop(columns="customer_id"), ColumnError, "has no column 'customer_id'"),
+        ({"margin": 0.3}, DataError, "must be a pandas, Polars or PyArrow data frame, got builtins.dict"),
+    ],
+    ids=["none", "column", "row", "NaN", "per cent", "negative", "twice", "text", "ids", "no ids", "dict"],
+)
+def test_a_table_of_customers_has_what_is_looked_up(table, error, message):
+    with pytest.raises(error, match=message):
+        kw.net_present_value(SHOP, FEE, THREE, terms(margin=HALF), horizon=THREE_YEARS, customers=table)
+
+
+def test_amounts_are_looked_up_too():
+    fee = kw.KnownAmount(kw.PerCustomer("fee"))
+    with pytest.raises(MissingInformationError, match=r"the amount of a purchase is PerCustomer\(column='fee'\)"):
+        kw.net_present_value(SHOP, fee, THREE, terms(), horizon=THREE_YEARS)
+    with pytest.raises(RowError, match="customer 1 has fee = inf; expected an amount of money, 0 or more"):
+        kw.net_present_value(SHOP, fee, THREE, terms(), horizon=THREE_YEARS, customers=columns(fee=[3, np.inf, 1]))
+
+
+@pytest.mark.parametrize(
+    "purchases, economics, error, message",
+    [
+        (SHOP, serving(kw.WhileActive()), SpecificationError, r"WhileActive\(\) is a rule for contracts"),
+        (DONORS, serving(kw.WhileActive()), SpecificationError, r"WhileActive\(\) is a rule for contracts"),
+        (CLUB, serving(kw.WhilePAliveAbove(0.2)), SpecificationError, "a rule for customers without contracts"),
+        (
+            CLUB,
+            terms(referral=kw.Referral(per_purchase=0.02, value=3.0, generations=2)),
+            SpecificationError,
+            "one generation",
+        ),
+        (
+            SHOP,
+            terms(referral=kw.Referral(per_purchase=0.4, value=3.0, generations=2)),
+            InfiniteValueError,
+            "brings 1.9",
+        ),
+        (SHOP, terms(annual_discount_rate=0), InfiniteValueError, "expected purchases for life are infinite"),
+        (DONORS, terms(annual_discount_rate=0), InfiniteValueError, "expected purchases for life are infinite"),
+        (CLUB, terms(annual_discount_rate=0), InfiniteValueError, "the expected lifetime is infinite"),
+        (
+            SHOP,
+            terms(margin=kw.Growing(start=0.3, annual_growth_rate=-0.1), annual_discount_rate=0, order_cost=1.0),
+            InfiniteValueError,
+            "expected purchases for life are infinite",
+        ),
+        (
+            SHOP,
+            terms(margin=kw.Growing(start=0.3, annual_growth_rate=0.1)),
+            InfiniteValueError,
+            "margins grow at least",
+        ),
+    ],
+)
+def test_what_has_no_value_for_life(purchases, economics, error, message):
+    histories = {
+        "week": THREE,
+        "opportunity": kw.OpportunityHistories.from_pandas(GIFTS, every=kw.years(1)),
+        "renewal": kw.ContractHistories.from_pandas(MEMBERS, every=kw.years(1)),
+    }[purchases.unit]
+    with pytest.raises(error, match=message):
+        kw.net_present_value(purchases, FEE, histories, economics, horizon=kw.LIFETIME)
+
+
+def test_what_has_a_value_for_life_without_discounting():
+    """Where margins end or shrink to nothing, or customers leave soon enough."""
+    loyal = kw.fixed(kw.MBGNBD.Parameters(r=0.525, alpha=6.183, a=1.5, b=1.614, unit="week"))
+    free = {"annual_discount_rate": 0.0}
+    for economics in (
+        terms(margin=kw.Growing(start=0.3, annual_growth_rate=-0.1), **free),
+        terms(margin=kw.Schedule([0.3, 0.0], every=kw.years(2)), **free),
+    ):
+        value = kw.net_present_value(SHOP, FEE, THREE, economics, horizon=kw.LIFETIME)["mean"]
+        assert (value > 0).all()
+    forever = kw.net_present_value(loyal, FEE, THREE, terms(**free), horizon=kw.LIFETIME)["mean"].to_numpy()
+    p_alive, b = loyal.p_alive(THREE)["mean"].to_numpy(), 1.614 + THREE.frequency + 1
+    np.testing.assert_allclose(forever, 3.0 * p_alive * (1.5 + b - 1) / 0.5, rtol=1e-9)
+    in_periods = terms(discounting=kw.EndOfPeriod(kw.years(1)), **free)
+    np.testing.assert_allclose(
+        kw.net_present_value(loyal, FEE, THREE, in_periods, horizon=kw.LIFETIME)["mean"], forever
+    )
+    later = terms(margin=kw.Schedule([0.3, 0.15], every=kw.years(1)), **free)
+    year = kw.net_present_value(loyal, FEE, THREE, terms(**free), horizon=kw.years(1))["mean"].to_numpy()
+    found = kw.net_present_value(loyal, FEE, THREE, later, horizon=kw.LIFETIME)["mean"]
+    np.testing.assert_allclose(found, (forever + year) / 2, rtol=1e-9)
+
+
+def test_discounting_needs_to_know_how_far_apart_events_are():
+    gifts, members = kw.OpportunityHistories.from_pandas(GIFTS), kw.ContractHistories.from_pandas(MEMBERS)
+    free = {"annual_discount_rate": 0.0}
+    for posterior, histories, horizon, name in (
+        (DONORS, gifts, kw.opportunities(4), "opportunities"),
+        (CLUB, members, kw.renewals(4), "renewals"),
+    ):
+        value = kw.net_present_value(posterior, FEE, histories, terms(**free), horizon=horizon)["mean"].iloc[0]
+        if posterior is DONORS:
+            count = posterior.expected_purchases(histories, horizon=horizon)["mean"].iloc[0]
+        else:
+            count = posterior.expected_residual_lifetime(histories, horizon=horizon)["mean"].iloc[0]
+        assert value == pytest.approx(3.0 * count, rel=1e-12)
+        for economics in (
+            terms(),
+            terms(margin=kw.Growing(start=0.3, annual_growth_rate=0.1), **free),
+            terms(discounting=kw.EndOfPeriod(kw.years(3))),
+            serving(kw.EveryoneFor(kw.years(1)), **free),
+            serving(kw.WhileActive() if posterior is CLUB else kw.WhilePAliveAbove(0.2), **free),
+        ):
+            with pytest.raises(MissingInformationError, match=f"between two {name}"):
+                kw.net_present_value(posterior, FEE, histories, economics, horizon=horizon)
+
+
+def test_questions_that_do_not_fit_together(purchases, spend):
+    gifts = kw.OpportunityHistories.from_pandas(GIFTS, every=kw.years(1))
+    members = kw.ContractHistories.from_pandas(MEMBERS, every=kw.years(1))
+    for posterior, histories, horizon in ((DONORS, gifts, kw.opportunities(3)), (CLUB, members, kw.renewals(3))):
+        with pytest.raises(
+            MissingInformationError, match=r"GammaGamma learns from amounts in a log, .*KnownAmount\(29.90\)"
+        ):
+            kw.net_present_value(posterior, spend, histories, terms(), horizon=horizon)
+        with pytest.raises(DurationError, match="are counted here, got years"):
+            kw.net_present_value(posterior, FEE, histories, terms(), horizon=kw.years(3))
+    with pytest.raises(MissingInformationError, match="MBGNBD needs CustomerHistories"):
+        kw.net_present_value(SHOP, FEE, gifts, terms(), horizon=kw.years(3))
+    with pytest.raises(SpecificationError, match="renewal_due is about contracts, and MBGNBD is no model of contracts"):
+        kw.net_present_value(SHOP, FEE, THREE, terms(), horizon=kw.years(3), renewal_due=True)
+    with pytest.raises(DurationError, match="expected a whole number of them, at least one"):
+        npv(purchases, spend, economics=terms(discounting=kw.EndOfPeriod(kw.years(1))), horizon=kw.months(6))
+    monthly = kw.ContractHistories.from_pandas(MEMBERS, every=kw.months(1))
+    slowly = terms(annual_discount_rate=1e-5, discounting=kw.EndOfPeriod(kw.years(1)))
+    with pytest.raises(SpecificationError, match="events in accounting periods of 12 events each are too many"):
+        kw.net_present_value(CLUB, FEE, monthly, slowly, horizon=kw.LIFETIME)
+
+
+EXTREME = {
+    "few leave": kw.MBGNBD.Parameters(r=50.0, alpha=600.0, a=0.01, b=0.02, unit="day"),
+    "all leave": kw.MBGNBD.Parameters(r=0.01, alpha=0.1, a=30.0, b=0.05, unit="day"),
+    "soon": kw.ParetoNBD.Parameters(r=0.01, alpha=0.01, s=20.0, beta=0.1, unit="day"),
+    "late": kw.GGompNBD.Parameters(r=0.553, alpha=10.578, b=0.2, s=0.603, beta=1000.0, unit="day"),
+}
+
+
+@pytest.mark.parametrize("name", EXTREME)
+@pytest.mark.parametrize(
+    "economics",
+    [
+        terms(annual_discount_rate=1e-9),
+        terms(annual_discount_rate=1, order_cost=1e9),
+        terms(annual_discount_rate=kw.Schedule([0.0, 1.0, 0.0, 0.1], every=kw.days(10))),
+        terms(margin=kw.Schedule([0, 1, 0, 0, 0.5, 0], every=kw.days(3.3))),
+        terms(margin=kw.Growing(start=0.3, annual_growth_rate=-0.9), discounting=kw.StartOfPeriod(kw.days(1))),
+        terms(margin=0, discounting=kw.EndOfPeriod(kw.days(1))),
+        serving(kw.EveryoneFor(kw.LIFETIME), referral=kw.Referral(per_purchase=1e-4, value=-5.0, generations=1000)),
+    ],
+    ids=["little interest", "much", "now and then", "margins now and then", "shrinking", "nothing", "costs"],
+)
+def test_extremes(name, economics):
+    x = np.array([0, 0, 0, 1, 3000, 8000, 2])
+    T = np.array([0.0, 1, 5000, 1, 4000, 4000, 5000])
+    t_x = np.where(x > 0, np.array([0, 0, 0, 1.0, 3999, 1, 3]), 0)
+    histories = histories_of(x, t_x, T, unit="day")
+    life = kw.net_present_value(kw.fixed(EXTREME[name]), FEE, histories, economics, horizon=kw.LIFETIME)
+    ages = kw.net_present_value(kw.fixed(EXTREME[name]), FEE, histories, economics, horizon=kw.years(1000))
+    day = kw.net_present_value(kw.fixed(EXTREME[name]), FEE, histories, economics, horizon=kw.days(1))
+    for table in (life, ages, day):
+        assert np.isfinite(table.to_numpy()).all()
+        assert (table[["margin", "order_cost", "retention_cost"]] >= 0).all(axis=None)
+        parts = table["margin"] - table["order_cost"] - table["retention_cost"] + table["referral"]
+        np.testing.assert_allclose(table["mean"], parts, rtol=1e-12)
+    ahead = np.array([day["margin"], ages["margin"] * (1 + 1e-9), life["margin"] * (1 + 1e-8)])
+    assert (np.diff(ahead, axis=0) >= 0).all()
+
+
+def test_nothing_is_worth_nothing(purchases, spend):
+    for table in (
+        npv(purchases, spend, economics=terms(margin=0)),
+        npv(purchases, kw.KnownAmount(0)),
+        npv(purchases, spend, horizon=kw.days(0)),
+        npv(purchases, spend, economics=terms(margin=kw.Schedule([0, 0.3], every=kw.years(3)))),
+    ):
+        assert (table == 0).all(axis=None)

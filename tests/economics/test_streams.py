@@ -22,7 +22,6 @@ MODELS = {
     "BG/CNBD-2": kw.BGCNBD.Parameters(k=2, r=0.5799, alpha=2.2882, a=1.1343, b=1.5848, unit="week"),
     "MBG/CNBD-2": kw.MBGCNBD.Parameters(k=2, r=0.5799, alpha=2.2882, a=1.1343, b=1.5848, unit="week"),
 }
-NAMES = [pytest.param(name, marks=pytest.mark.slow if "CNBD" in name else ()) for name in MODELS]
 CONVENTIONS = {kw.StartOfPeriod: 0.0, kw.MiddleOfPeriod: 0.5, kw.EndOfPeriod: 1.0}
 
 
@@ -94,8 +93,19 @@ def bought_by(name):
     return stream(kw.fixed(MODELS[name]), SOME)
 
 
-@pytest.mark.parametrize("what", OF_TIME)
-@pytest.mark.parametrize("name", NAMES)
+COSTLY = [
+    "constant, for life",
+    "rates",
+    "margins, for life",
+    "nothing for five years",
+    "EndOfPeriod of years, shrinking",
+]
+QUESTIONS = [(name, what) for name in MODELS for what in (COSTLY if "CNBD" in name else OF_TIME)]
+
+
+@pytest.mark.parametrize(
+    "name, what", [pytest.param(*q, marks=pytest.mark.slow if "CNBD" in q[0] else ()) for q in QUESTIONS]
+)
 def test_purchases_by_hand(name, what):
     changes, money, years = OF_TIME[what]
     found = value(kw.fixed(MODELS[name]), SOME, changes, kw.LIFETIME if math.isinf(years) else kw.years(years))

@@ -103,7 +103,7 @@ class Cutoffs:
 
 
 def _place(value: Array, nodes: Array) -> tuple[NDArray[np.int64], Array]:
-    """The node before each value, not the last one, and the share of the way to the next; values beyond are at the end."""
+    """The node before each value, but not the last one, and the share of the way to the next; at most all of it."""
     place = np.interp(value, nodes, np.arange(len(nodes)))
     node = np.minimum(place.astype(np.int64), len(nodes) - 2)
     return node, place - node

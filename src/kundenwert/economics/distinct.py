@@ -6,6 +6,7 @@ the histories that purchases depend on, so that what is costly is computed once 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from kundenwert.duration import Horizon
     from kundenwert.histories import Cells, Clock, Histories, HistoryColumn
 
-__all__ = ["DistinctCustomers", "check_posteriors", "paired"]
+__all__ = ["DistinctCustomers", "check_due", "check_posteriors", "paired"]
 
 
 @final
@@ -91,6 +92,16 @@ class DistinctCustomers:
     def counts(self) -> NDArray[np.int64]:
         """How many customers each row stands for."""
         return np.bincount(self.index, minlength=len(self))
+
+    def check_years(self) -> None:
+        """Refuse service by the year where nobody said how long a period takes."""
+        if math.isnan(self.base.periods_per_year):
+            name = "opportunities" if self.base.unit == "opportunity" else "renewals"
+            message = (
+                f"an annual_retention_cost needs to know how much time lies between two {name}, and these histories do "
+                "not say; make them with every=kundenwert.months(1), for example"
+            )
+            raise MissingInformationError(message)
 
     def row_cells(self) -> Cells:
         """The histories of all rows: cells, one for each row."""
@@ -185,4 +196,11 @@ def check_posteriors(purchases: object, spend: object, economics: object) -> Non
             f"economics must be an Economics, got {type(economics).__name__}; make one with "
             "kundenwert.Economics(margin=…, annual_discount_rate=…)"
         )
+        raise SpecificationError(message)
+
+
+def check_due(purchases: PurchasePosterior | ContractPosterior, *, due: bool) -> None:
+    """Refuse a renewal that is due where there are no contracts."""
+    if due and not isinstance(purchases, ContractPosterior):
+        message = f"renewal_due is about contracts, and {type(purchases.model).__name__} is no model of contracts"
         raise SpecificationError(message)

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from kundenwert.duration import Horizon
     from kundenwert.economics.economics import Economics
     from kundenwert.economics.terms import KnownAmount
+    from kundenwert.economics.valuation import Valuation
     from kundenwert.histories import Histories
     from kundenwert.models.core import Array
     from kundenwert.posterior import ContractPosterior, PurchasePosterior, SpendPosterior
     from kundenwert.posterior.summary import Summary
 
-__all__ = ["CustomerEquity", "customer_equity"]
+__all__ = ["CustomerEquity", "customer_equity", "equity_of"]
 
 SHOWN: Final = ("customers", "npv", "npv_lower", "npv_upper", "share", "npv_per_customer", "contribution")
 ROWS_SHOWN: Final = 30
@@ -188,6 +189,13 @@ def customer_equity(
     values = valuation(
         purchases, spend, histories, economics, horizon=horizon, customers=customers, renewal_due=renewal_due
     )
+    return equity_of(values, groups, to_date, horizon=horizon, interval=interval, currency=economics.currency)
+
+
+def equity_of(
+    values: Valuation, groups: Groups, to_date: Array | None, *, horizon: Horizon, interval: float, currency: str
+) -> CustomerEquity:
+    """The customer base as an asset, from the values of its customers and what they have contributed to date."""
     totals = totals_of_groups(values, groups.of_customer, max(len(groups), 1))
     npv = _with_everybody(totals.value, groups)
     everybody = npv[-1]
@@ -210,7 +218,7 @@ def customer_equity(
         draws_left_out=int(np.count_nonzero(~kept)),
         horizon=horizon,
         interval=float(interval),
-        currency=economics.currency,
+        currency=currency,
     )
 
 

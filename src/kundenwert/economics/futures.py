@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from kundenwert.economics.cutoffs import Cutoffs
-from kundenwert.economics.events import periods_per_year
+from kundenwert.economics.events import check_every, periods_per_year
 from kundenwert.economics.retention import EveryoneFor, WhileActive, WhilePAliveAbove, WhileReturnProbabilityAbove
 from kundenwert.errors import InfiniteValueError, SpecificationError
+from kundenwert.posterior.summary import blocks_of
 
 if TYPE_CHECKING:
     from kundenwert.economics.retention import RetentionRule
@@ -20,11 +21,33 @@ if TYPE_CHECKING:
     from kundenwert.models.core import Array, Purchases
     from kundenwert.posterior import PurchasePosterior
 
-__all__ = ["Service", "farthest_year", "served_for"]
+__all__ = ["Service", "blocks_of_futures", "farthest_year", "purchases_ahead", "served_for"]
 
 EXTRA: Final = 64.0
 MOST: Final = 1e5
 NEGLIGIBLE: Final = 1e-4  # what money counts where futures end that have no other end
+AT_ONCE: Final = 2**19  # futures and purchases in them
+FEW_DRAWS: Final = 16  # are enough to tell how much memory purchases take
+
+
+def purchases_ahead(posterior: PurchasePosterior, cells: Cells, horizon: float) -> Array:
+    """About how many purchases of each cell are to be expected, shape (cells,)."""
+    values = posterior.thinned(min(posterior.of_cells.draws, FEW_DRAWS)).of_cells
+    block, result = values.purchases(cells, 0.0, horizon), np.empty(len(cells))
+    for rows in blocks_of(len(cells), values.draws):
+        result[rows] = block(rows).mean(axis=-1)
+    return result
+
+
+def blocks_of_futures(purchases: Array, futures: int) -> list[slice]:
+    """Slices of rows of which so many futures fit in memory at once, if each holds so many purchases on average."""
+    until = np.r_[0.0, np.cumsum(futures * (1 + purchases))]
+    blocks, start = [], 0
+    while start < len(purchases):
+        stop = max(start + 1, int(np.searchsorted(until, until[start] + AT_ONCE, side="right")) - 1)
+        blocks.append(slice(start, stop))
+        start = stop
+    return blocks
 
 
 def served_for(timeline: Timeline, years: float) -> float:
@@ -79,6 +102,7 @@ class Service:
     @classmethod
     def of(cls, posterior: PurchasePosterior, cells: Cells, timeline: Timeline, rule: RetentionRule) -> Service:
         """Service by a rule of customers without contracts."""
+        check_every(cells, "to know how long customers are served")
         years = farthest_year(timeline)
         match rule:
             case EveryoneFor(period=period):

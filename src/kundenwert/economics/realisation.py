@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from kundenwert.economics.distinct import DistinctCustomers
-from kundenwert.economics.events import periods_per_year
-from kundenwert.economics.futures import Service, farthest_year, served_for
+from kundenwert.economics.distinct import DistinctCustomers, check_due
+from kundenwert.economics.events import check_every, periods_per_year
+from kundenwert.economics.futures import Service, blocks_of_futures, farthest_year, purchases_ahead, served_for
 from kundenwert.economics.retention import EveryoneFor, WhileActive
 from kundenwert.economics.timeline import Timeline
 from kundenwert.economics.valuation import referral_worth
-from kundenwert.errors import SpecificationError
+from kundenwert.errors import DataError, SpecificationError
+from kundenwert.parallel import in_parallel
 from kundenwert.posterior.base import thinning
 from kundenwert.posterior.contract import ContractPosterior
 from kundenwert.posterior.spend import SpendPosterior
@@ -47,27 +48,28 @@ class Realisation:
     ----------
     index
         The row of every customer, shape (customers,).
-    counts
-        How many customers each row stands for, shape (rows,).
     futures
         How many futures of each row.
+    blocks
+        Slices of rows whose futures fit in memory at once.
     """
 
     index: NDArray[np.int64]
-    counts: NDArray[np.int64]
     futures: int
+    blocks: list[slice]
     cash: Cash
     seed: int
 
-    def __len__(self) -> int:
-        return len(self.counts)
+    def of_rows(self, of_futures: Callable[[Array], Array]) -> Array:
+        """What is to be known of each row's futures, from their realised values, shape (rows in a block, futures).
 
-    def values(self, rows: slice) -> Array:
-        """Realised net present value of every future, shape (rows in the slice, futures).
-
-        Chance depends on the seed and on the first row: take the same slices to get the same futures.
+        Chance depends on the seed and on the block, so that the futures are the same every time.
         """
-        return self.cash(rows, np.random.default_rng([self.seed, rows.start]))
+
+        def work(rows: slice) -> Array:
+            return of_futures(self.cash(rows, np.random.default_rng([self.seed, rows.start])))
+
+        return np.concatenate(in_parallel(work, self.blocks))
 
 
 def realisation(
@@ -86,8 +88,10 @@ def realisation(
 
     Raises
     ------
+    DataError
+        If there are no customers.
     InfiniteValueError
-        If futures for life have no end, because nothing is discounted.
+        If futures for life have no end, because nothing is discounted, or the mean amount is infinite.
     SpecificationError
         If a model cannot be simulated from a history on, or `futures` is no number of futures.
     """
@@ -95,11 +99,28 @@ def realisation(
         message = f"futures is how many futures of each customer to simulate, a whole number above 0; got {futures!r}"
         raise SpecificationError(message)
     kinds = DistinctCustomers.of(purchases, spend, histories, economics, horizon=horizon, customers=customers)
+    check_due(purchases, due=renewal_due)
+    if len(kinds) == 0:
+        message = "there are no customers whose futures to simulate; expected histories of one customer or more"
+        raise DataError(message)
+    length = _followed_for(kinds, economics)
     if isinstance(kinds.purchases, ContractPosterior):
-        cash = _of_contracts(kinds, kinds.purchases, economics, futures, due=renewal_due)
+        cash = _of_contracts(kinds, kinds.purchases, economics, futures=futures, length=length, due=renewal_due)
+        ahead = np.zeros(1)
     else:
-        cash = _of_purchases(kinds, kinds.purchases, spend, economics, futures)
-    return Realisation(index=kinds.index, counts=kinds.counts, futures=futures, cash=cash, seed=seed)
+        cash = _of_purchases(kinds, kinds.purchases, spend, economics, futures=futures, length=length)
+        ahead = purchases_ahead(kinds.purchases, kinds.base, length)
+    blocks = blocks_of_futures(np.broadcast_to(ahead, len(kinds.base))[kinds.shared], futures)
+    return Realisation(index=kinds.index, futures=futures, blocks=blocks, cash=cash, seed=seed)
+
+
+def _followed_for(kinds: DistinctCustomers, economics: Economics) -> float:
+    """How long futures are followed, in the unit of the posterior."""
+    timelines = [Timeline.of(economics, kinds.years, margin=margin) for margin in (False, True)]
+    if math.isfinite(kinds.length):
+        return kinds.length
+    length = max(map(farthest_year, timelines)) * periods_per_year(kinds.base)
+    return length if kinds.purchases.model.clock == "time" else math.floor(length)
 
 
 def _of_purchases(
@@ -107,25 +128,29 @@ def _of_purchases(
     posterior: PurchasePosterior,
     spend: SpendPosterior | KnownAmount,
     economics: Economics,
+    *,
     futures: int,
+    length: float,
 ) -> Cash:
     """Purchases, one by one, with their amounts."""
     plain = Timeline.of(economics, kinds.years, margin=False)
     along_margin = Timeline.of(economics, kinds.years, margin=True)
     own, cells, per_year = kinds.own, kinds.row_cells(), periods_per_year(kinds.base)
-    horizon = min(kinds.length, max(farthest_year(plain), farthest_year(along_margin)) * per_year)
-    draws = thinning(posterior.of_cells.draws, futures)
-    spend_of = spend.chosen(kinds.spend_draws).of_cells if isinstance(spend, SpendPosterior) else None
+    draws, spend_of = thinning(posterior.of_cells.draws, futures), None
+    if isinstance(spend, SpendPosterior) and kinds.spend_draws is not None:
+        finite = _draws_with_mean_amounts(kinds, spend)
+        draws, spend_of = finite[thinning(len(finite), futures)], spend.chosen(kinds.spend_draws).of_cells
     worth = np.zeros(1)
     if economics.referral is not None:
         worth = np.broadcast_to(referral_worth(kinds, economics.referral, plain), (posterior.of_cells.draws,))[draws]
     service = None
     if economics.retention_rule is not None and own.annual_retention_cost.any():
+        kinds.check_years()
         service = Service.of(posterior, cells, plain, economics.retention_rule)
 
     def cash(rows: slice, rng: np.random.Generator) -> Array:
         count = rows.stop - rows.start
-        bought = posterior.of_cells.futures(cells, rows, draws, horizon, rng)
+        bought = posterior.of_cells.futures(cells, rows, draws, length, rng)
         row, future = np.divmod(bought.customer, futures)
         at = bought.time / per_year
         value = own.margin[rows][row] * along_margin.discount(at)
@@ -143,19 +168,31 @@ def _of_purchases(
     return cash
 
 
+def _draws_with_mean_amounts(kinds: DistinctCustomers, spend: SpendPosterior) -> NDArray[np.int64]:
+    """Positions of the draws in which everybody's mean amount is finite, and not nearly infinite."""
+    finite = spend.finite_spend(kinds.cells, kinds.spend_draws)
+    heaviest = int(np.argmin(kinds.cells["x"]))  # the more purchases are known, the lighter the tail
+    return np.flatnonzero(~np.isnan(finite(slice(heaviest, heaviest + 1))[0]))
+
+
 def _of_contracts(
-    kinds: DistinctCustomers, posterior: ContractPosterior, economics: Economics, futures: int, *, due: bool
+    kinds: DistinctCustomers,
+    posterior: ContractPosterior,
+    economics: Economics,
+    *,
+    futures: int,
+    length: float,
+    due: bool,
 ) -> Cash:
     """Renewals until the end of the contract: what they count depends on their number only."""
     plain = Timeline.of(economics, kinds.years, margin=False)
     along_margin = Timeline.of(economics, kinds.years, margin=True)
     own, cells, per_year = kinds.own, kinds.row_cells(), periods_per_year(kinds.base)
-    farthest = max(farthest_year(plain), farthest_year(along_margin))
-    last = int(kinds.length if math.isfinite(kinds.length) else farthest * per_year)
+    last = int(length)
     at = (np.arange(1, last + 1) - due) / per_year
     margin, counted = (np.r_[0.0, np.cumsum(timeline.discount(at))] for timeline in (along_margin, plain))
     worth = 0.0 if economics.referral is None else float(referral_worth(kinds, economics.referral, plain)[0])
-    now, later = _served(economics, plain, counted, per_year, due=due)
+    now, later = _served(kinds, economics, plain, counted, due=due)
     values = posterior.chosen(thinning(posterior.of_cells.draws, futures)).of_cells
 
     def cash(rows: slice, rng: np.random.Generator) -> Array:
@@ -170,12 +207,14 @@ def _of_contracts(
 
 
 def _served(
-    economics: Economics, timeline: Timeline, counted: Array, per_year: float, *, due: bool
+    kinds: DistinctCustomers, economics: Economics, timeline: Timeline, counted: Array, *, due: bool
 ) -> tuple[float, Array]:
     """Discounted years of service that active contracts get now, and those of all by the number of renewals."""
-    match economics.retention_rule:
-        case None:
-            return 0.0, np.zeros_like(counted)
+    per_year, rule = periods_per_year(kinds.base), economics.retention_rule
+    if rule is None or not kinds.own.annual_retention_cost.any():
+        return 0.0, np.zeros_like(counted)
+    check_every(kinds.base, "to know how long customers are served")
+    match rule:
         case EveryoneFor(period=period):
             return 0.0, np.full_like(counted, served_for(timeline, period.in_unit("year")))
         case WhileActive() if due:
@@ -183,8 +222,9 @@ def _served(
         case WhileActive():
             # service ends with the horizon, whose last renewal pays for what comes after it
             until = np.minimum(np.arange(len(counted)), max(len(counted) - 2, 0))
-            return float(timeline.discount(np.zeros(1))[0]) / per_year, counted[until] / per_year
-        case rule:
+            now = float(timeline.discount(np.zeros(1))[0]) if len(counted) > 1 else 0.0
+            return now / per_year, counted[until] / per_year
+        case _:
             message = (
                 f"{rule!r} is a rule for customers without contracts; whether a contract is active is known: take "
                 "kundenwert.WhileActive()"

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
-from scipy.special import logsumexp
 
 from kundenwert.economics.realisation import realisation
 from kundenwert.economics.terms import is_number
 from kundenwert.errors import SpecificationError
-from kundenwert.parallel import in_parallel
 from kundenwert.posterior.summary import check_interval, quantile
 
 if TYPE_CHECKING:
@@ -25,9 +22,8 @@ if TYPE_CHECKING:
     from kundenwert.models.core import Array
     from kundenwert.posterior import ContractPosterior, PurchasePosterior, SpendPosterior
 
-__all__ = ["AT_ONCE", "check_seed", "realised_value"]
+__all__ = ["check_seed", "realised_value"]
 
-AT_ONCE: Final = 2**18  # futures in a block
 COLUMNS: Final = ("mean", "sd", "lower", "upper", "p_positive", "expected_shortfall")
 
 
@@ -106,36 +102,39 @@ def realised_value(
         customers=customers,
         renewal_due=renewal_due,
     )
-    table = np.empty((len(found), len(COLUMNS) + 1))
-    step = max(1, AT_ONCE // futures)
 
-    def work(start: int) -> None:
-        rows = slice(start, min(start + step, len(found)))
-        values = np.sort(found.values(rows), axis=1)
-        table[rows, :-1] = np.stack(
-            [
-                values.mean(axis=1),
-                values.std(axis=1),
-                quantile(values, tail),
-                quantile(values, 1 - tail),
-                (values > 0).mean(axis=1),
-                values[:, : math.ceil(worst * futures)].mean(axis=1),
-            ],
-            axis=1,
-        )
-        table[rows, -1] = _certainty_equivalent(values, risk_aversion or 0.0)
+    def summary(values: Array) -> Array:
+        ordered = np.sort(values, axis=1)
+        columns = [
+            values.mean(axis=1),
+            values.std(axis=1),
+            quantile(ordered, tail),
+            quantile(ordered, 1 - tail),
+            (values > 0).mean(axis=1),
+            _mean_of_worst(ordered, worst),
+        ]
+        if risk_aversion is not None:
+            columns.append(_certainty_equivalent(ordered, risk_aversion))
+        return np.stack(columns, axis=1)
 
-    in_parallel(work, range(0, len(found), step))
-    names = [*COLUMNS, "certainty_equivalent"]
-    shown = names if risk_aversion is not None else names[:-1]
-    return pd.DataFrame(table[found.index][:, : len(shown)], columns=shown, index=histories.customer_id)
+    table = found.of_rows(summary)[found.index]
+    names = [*COLUMNS, "certainty_equivalent"][: table.shape[1]]
+    return pd.DataFrame(table, columns=names, index=histories.customer_id)
 
 
-def _certainty_equivalent(values: Array, aversion: float) -> Array:
+def _mean_of_worst(ordered: Array, share: float) -> Array:
+    """Mean of this share of the futures, the last of them counting in part."""
+    number = share * ordered.shape[1]
+    weights = np.clip(number - np.arange(ordered.shape[1]), 0.0, 1.0)
+    return np.asarray(ordered @ weights / number)
+
+
+def _certainty_equivalent(ordered: Array, aversion: float) -> Array:
     """The sure value that is as good; the mean without risk aversion."""
     if aversion == 0:
-        return np.asarray(values.mean(axis=1))
-    return np.asarray((math.log(values.shape[1]) - logsumexp(-aversion * values, axis=1)) / aversion)
+        return np.asarray(ordered.mean(axis=1))
+    worst = ordered[:, :1]
+    return np.asarray(worst[:, 0] - np.log1p(np.expm1(-aversion * (ordered - worst)).mean(axis=1)) / aversion)
 
 
 def _check(worst: object, risk_aversion: object, seed: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from kundenwert.duration import Duration, check_duration
+from kundenwert.duration import Duration, Horizon, check_duration
 from kundenwert.economics.terms import is_number
 from kundenwert.errors import DurationError, SpecificationError
 
@@ -51,11 +51,12 @@ class WhileReturnProbabilityAbove:
     """Serve a customer as long as the probability of a purchase within `horizon` is above a threshold.
 
     It is judged by all purchases until then. Who falls silent is dropped after a while; who buys again is taken up
-    again.
+    again. Where buying is regular, the probability rises for a while after a purchase; nobody is dropped before it
+    falls below the threshold for good.
     """
 
     threshold: float
-    horizon: Duration
+    horizon: Horizon
 
     def __post_init__(self) -> None:
         _check_threshold(self.threshold)

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 import pandas as pd
 
-from kundenwert.economics.equity import CustomerEquity, customer_equity
-from kundenwert.economics.groups import contributions
+from kundenwert.economics.equity import CustomerEquity, equity_of
+from kundenwert.economics.groups import Groups, contributions
 from kundenwert.economics.realisation import realisation
-from kundenwert.economics.realised import AT_ONCE, check_seed
+from kundenwert.economics.realised import check_seed
 from kundenwert.economics.terms import is_number
+from kundenwert.economics.totals import totals_of_groups
+from kundenwert.economics.valuation import valuation
 from kundenwert.errors import SpecificationError
-from kundenwert.parallel import in_parallel
+from kundenwert.posterior.summary import check_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from narwhals.stable.v2.typing import IntoDataFrame
+    from numpy.typing import NDArray
 
     from kundenwert.duration import Horizon
     from kundenwert.economics.economics import Economics
-    from kundenwert.economics.realisation import Realisation
     from kundenwert.economics.terms import KnownAmount
     from kundenwert.histories import Histories
     from kundenwert.models.core import Array
@@ -33,12 +33,16 @@ __all__ = ["SEGMENTS", "Quantile", "Segmentation", "segment"]
 
 SEGMENTS: Final = ("top performer", "high potential", "fading", "low value")
 """High or low contribution to date × high or low value to come, from high/high to low/low."""
+ROUNDING: Final = 1e-12
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Quantile:
     """A threshold among the customers themselves: ``Quantile(0.8)`` is what the best fifth of them reach.
+
+    Customers with the same amount are on the same side of it. If more than a fifth share the amount at the threshold,
+    more than a fifth reach it; if all have the same, all do.
 
     Parameters
     ----------
@@ -62,9 +66,9 @@ class Segmentation:
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a customer: ``segment``, the most probable one; ``contribution`` to date; ``expected``, the mean of
-        the realised net present value to come; and, named like the segments, the probability that the customer will
-        turn out to belong to each.
+        One row a customer: ``segment``, the most probable one; ``contribution`` to date; ``expected``, the expected
+        net present value to come; and, named like the segments, the probability that the customer will turn out to
+        belong to each.
     equity : CustomerEquity
         What each segment is worth, brings and costs, with the contribution to date beside it.
     contribution_from, value_from : float
@@ -130,7 +134,7 @@ def segment(
         How far ahead.
     contribution_from, value_from : float or Quantile
         From where on a contribution, or a value to come, is high: an amount of money, or a quantile over the
-        customers (of their contributions; of their mean values to come).
+        customers (of their contributions; of their expected values to come).
     futures : int
         How many futures of each distinct customer.
     seed : int
@@ -150,11 +154,16 @@ def segment(
     Raises
     ------
     InfiniteValueError
-        If futures for life have no end, because nothing is discounted.
+        If futures for life have no end, because nothing is discounted, or the mean amount is infinite.
+    MissingInformationError
+        If the histories have no amounts, or a table of customers is missing.
+    RowError
+        If `contribution` lacks a customer.
     SpecificationError
         If a threshold is neither an amount nor a quantile, or a model cannot be simulated from a history on.
     """
     check_seed(seed)
+    check_interval(interval)
     for name, threshold in (("contribution_from", contribution_from), ("value_from", value_from)):
         if not isinstance(threshold, Quantile) and not is_number(threshold):
             message = f"{name} is an amount of money or kundenwert.Quantile(0.8), got {threshold!r}"
@@ -171,29 +180,28 @@ def segment(
         customers=customers,
         renewal_due=renewal_due,
     )
-    expected = _of_rows(found, lambda values: values.mean(axis=1))[found.index]
+    values = valuation(
+        purchases, spend, histories, economics, horizon=horizon, customers=customers, renewal_due=renewal_due
+    )
+    expected = totals_of_groups(values, np.zeros_like(values.index), 1).expected[values.index]
     past, ahead = _amount(contribution_from, to_date), _amount(value_from, expected)
-    valuable = _of_rows(found, lambda values: (values >= ahead).mean(axis=1))[found.index]
-    high = to_date >= past
+    valuable = found.of_rows(lambda npv: _reach(npv, ahead).mean(axis=1))[found.index]
     table = pd.DataFrame({"contribution": to_date, "expected": expected}, index=histories.customer_id)
+    high = _reach(to_date, past)
     table["top performer"] = np.where(high, valuable, 0.0)
     table["high potential"] = np.where(high, 0.0, valuable)
     table["fading"] = np.where(high, 1 - valuable, 0.0)
     table["low value"] = np.where(high, 0.0, 1 - valuable)
-    best = np.argmax(table[list(SEGMENTS)].to_numpy(), axis=1)
-    label = pd.Categorical(np.array(SEGMENTS)[best], categories=list(SEGMENTS), ordered=True)
-    table.insert(0, "segment", pd.Series(label, index=table.index))
-    equity = customer_equity(
-        purchases,
-        spend,
-        histories,
-        economics,
+    best = np.array(SEGMENTS)[np.argmax(table[list(SEGMENTS)].to_numpy(), axis=1)]
+    label = pd.Series(best, index=table.index, name="segment")
+    table.insert(0, "segment", label.astype(pd.CategoricalDtype(list(SEGMENTS), ordered=True)))
+    equity = equity_of(
+        values,
+        Groups.of(label, histories.customer_id),
+        to_date,
         horizon=horizon,
-        by=table["segment"].astype(str),
-        contribution=contribution,
-        customers=customers,
-        renewal_due=renewal_due,
         interval=interval,
+        currency=economics.currency,
     )
     return Segmentation(table=table, equity=equity, contribution_from=past, value_from=ahead)
 
@@ -204,14 +212,6 @@ def _amount(threshold: float | Quantile, values: Array) -> float:
     return float(threshold)
 
 
-def _of_rows(found: Realisation, of_futures: Callable[[Array], Array]) -> Array:
-    """A value of each row's futures, shape (rows,); the same futures in every pass."""
-    result = np.empty(len(found))
-    step = max(1, AT_ONCE // found.futures)
-
-    def work(start: int) -> None:
-        rows = slice(start, min(start + step, len(found)))
-        result[rows] = of_futures(found.values(rows))
-
-    in_parallel(work, range(0, len(found), step))
-    return result
+def _reach(values: Array, threshold: float) -> NDArray[np.bool_]:
+    """Whether amounts are at least the threshold, but for rounding: three times 0.70 reach 2.10."""
+    return np.asarray(values >= threshold - ROUNDING * abs(threshold))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kundenwert.economics.events import periods_per_year
-from kundenwert.economics.futures import Service
+from kundenwert.economics.futures import Service, blocks_of_futures, purchases_ahead
 from kundenwert.economics.streams import discounted_purchases
 from kundenwert.parallel import in_parallel
 from kundenwert.posterior.base import thinning
@@ -33,7 +33,7 @@ __all__ = ["served_by_rule"]
 FUTURES: Final = 2**21  # in all, spread over the cells
 FEWEST: Final = 64
 MOST: Final = 2**13
-AT_ONCE: Final = 2**18
+PURCHASES: Final = 2**24  # of one customer in all futures
 SEED: Final = 1  # the same question has the same answer
 NO_LONGER_TOLD_APART: Final = 1e-10
 
@@ -54,15 +54,16 @@ def served_by_rule(
     service, per_year = Service.of(posterior, cells, timeline, rule), periods_per_year(cells)
     horizon = min(length, service.years * per_year)
     values = posterior.of_cells
-    count = int(np.clip(FUTURES // max(len(cells), 1), FEWEST, MOST))
-    evenly, step = thinning(values.draws, count), AT_ONCE // count
+    ahead = purchases_ahead(posterior, cells, horizon)
+    fitting = PURCHASES // max(1, ahead.max(initial=0.0))
+    count = int(np.clip(min(FUTURES // max(len(cells), 1), fitting), FEWEST, MOST))
+    evenly = thinning(values.draws, count)
     returns = values.returns(cells, horizon)
     bought = discounted_purchases(posterior, cells, timeline, length=length) if purchases is None else purchases
     served, slopes, means = np.empty(len(cells)), np.empty((len(cells), 2)), np.empty((len(cells), 2))
 
-    def work(start: int) -> None:
-        rows = slice(start, min(start + step, len(cells)))
-        rng = np.random.default_rng([SEED, start])
+    def work(rows: slice) -> None:
+        rng = np.random.default_rng([SEED, rows.start])
         draws = np.sort((evenly + rng.integers(values.draws)) % values.draws)
         future = values.futures(cells, rows, draws, horizon, rng)
         who, shape = future.customer, (rows.stop - rows.start, count)
@@ -72,7 +73,7 @@ def served_by_rule(
         served[rows], means[rows] = years.mean(axis=1), causes.mean(axis=1)
         slopes[rows] = _slopes(years - served[rows, None], causes - means[rows, None])
 
-    in_parallel(work, range(0, len(cells), step))
+    in_parallel(work, blocks_of_futures(ahead, count))
     longest = float(timeline.annuity(np.array([service.years]))[0])
 
     def block(rows: slice) -> Array:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
-from kundenwert.economics.distinct import DistinctCustomers
+from kundenwert.economics.distinct import DistinctCustomers, check_due
 from kundenwert.economics.referral import Referral, worth_of_purchase
 from kundenwert.economics.serving import serving_time
 from kundenwert.economics.streams import discounted_purchases, discounted_renewals, periods_per_year, purchases_along
@@ -145,6 +145,7 @@ def valuation(
     if own.order_cost.any():
         parts["order_cost"] = of_rows(own.order_cost, (counted, kinds.shared))
     if rule is not None:
+        kinds.check_years()
         served = serving_time(
             kinds.purchases, kinds.base, plain, rule, length=kinds.length, due=renewal_due, purchases=counted
         )
@@ -159,9 +160,7 @@ def _events(kinds: DistinctCustomers, timeline: Timeline, *, due: bool) -> Block
     """Purchases, or renewals, of the histories that they depend on, discounted along a timeline."""
     if isinstance(kinds.purchases, ContractPosterior):
         return discounted_renewals(kinds.purchases, kinds.base, timeline, length=kinds.length, due=due)
-    if due:
-        message = f"renewal_due is about contracts, and {type(kinds.purchases.model).__name__} is no model of contracts"
-        raise SpecificationError(message)
+    check_due(kinds.purchases, due=due)
     return discounted_purchases(kinds.purchases, kinds.base, timeline, length=kinds.length)
 
 

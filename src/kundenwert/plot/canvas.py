@@ -111,9 +111,9 @@ def label(ax: Axes, *, x: str = "", y: str = "") -> None:
     literal(ax.set_xlabel(x, color=GREY), ax.set_ylabel(y, color=GREY))
 
 
-def key(ax: Axes, loc: Corner, *, reverse: bool = False) -> None:
-    """Draw the legend."""
-    legend = ax.legend(frameon=False, labelcolor=INK, loc=loc, fontsize="small", reverse=reverse)
+def key(ax: Axes, loc: Corner, *, reverse: bool = False, markers: float = 1.0) -> None:
+    """Draw the legend; `markers` are drawn so much larger there."""
+    legend = ax.legend(frameon=False, labelcolor=INK, loc=loc, fontsize="small", reverse=reverse, markerscale=markers)
     literal(*legend.get_texts())
 
 

@@ -86,6 +86,7 @@ def segment_map(segmentation: Segmentation, *, currency: str | None = None, ax: 
     ax.set_yscale("symlog", linthresh=_linear_until(ahead))
     ax.axvline(segmentation.contribution_from, color=GREY, linewidth=0.8, linestyle="--")
     ax.axhline(segmentation.value_from, color=GREY, linewidth=0.8, linestyle="--")
+    many = len(table) > MOST_IN_VECTORS
     for segment in reversed(SEGMENTS):  # the few and valuable on top
         colour, marker = LOOKS[segment]
         members = (table["segment"] == segment).to_numpy()
@@ -94,16 +95,16 @@ def segment_map(segmentation: Segmentation, *, currency: str | None = None, ax: 
             ahead[members],
             marker,
             color=colour,
-            alpha=0.7,
-            markersize=3.6,
+            alpha=0.35 if many else 0.7,
+            markersize=2.2 if many else 3.6,
             markeredgewidth=0,
-            rasterized=len(table) > MOST_IN_VECTORS,
+            rasterized=many,
             label=f"{segment} ({np.count_nonzero(members):,})",
         )
     _sparse(ax)
     plain_ticks(ax, x=True, y=True)
     label(ax, x=names[0], y=names[1])
-    key(ax, "upper left", reverse=True)
+    key(ax, "upper left", reverse=True, markers=1.6 if many else 1.0)
     return ax
 
 

@@ -7,10 +7,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from kundenwert.reporting.facts import Block, Fact, Facts, Grid, Notes, Picture, Section
+from kundenwert.reporting.blocks import Block, Facts, Grid, Notes, Picture, Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from kundenwert.reporting.facts import Fact
 
 __all__ = ["page"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from kundenwert.plot import canvas as colours
-from kundenwert.reporting.facts import Picture
+from kundenwert.reporting.blocks import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,12 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-import numpy as np
-
-import kundenwert as kw
 from kundenwert.duration import check_duration
 from kundenwert.economics.distinct import check_posteriors
-from kundenwert.economics.groups import EVERYBODY
 from kundenwert.economics.phase_rules import RULES
 from kundenwert.economics.realised import check_seed
 from kundenwert.errors import DataError, SpecificationError
@@ -20,13 +16,12 @@ from kundenwert.histories.base import as_histories, check_clock
 from kundenwert.plot.canvas import check_matplotlib
 from kundenwert.posterior import PurchasePosterior, SpendPosterior
 from kundenwert.posterior.summary import check_interval
-from kundenwert.reporting.facts import Fact, Section, count, money, share
+from kundenwert.reporting.blocks import Section
 from kundenwert.reporting.findings import Findings, Question
+from kundenwert.reporting.headline import footer, key_figures, subtitle
 from kundenwert.reporting.html import page
 from kundenwert.reporting.sections import sections
-from kundenwert.reporting.sections.base import period
 from kundenwert.reporting.sections.trust import problems
-from kundenwert.reporting.words import ahead, in_percent, number_of, row_of
 
 if TYPE_CHECKING:
     from datetime import date
@@ -183,55 +178,14 @@ def report(
     parts = sections(found)
     written = page(
         title,
-        _subtitle(found),
-        figures=_key_figures(found),
+        subtitle(found),
+        figures=key_figures(found),
         alarms=problems(found),
         sections=parts,
-        footer=_footer(found),
+        footer=footer(found),
     )
     target.write_text(written, encoding="utf-8", newline="\n")
     return Report(path=target, table=Section.table(parts))
-
-
-def _key_figures(found: Findings) -> tuple[Fact, ...]:
-    """What to see first."""
-    currency, equity = found.asked.economics.currency, found.equity
-    marked = found.warnings[found.warnings["warn"]]
-    figures = [
-        count("Customers", len(found.expected), "customers", "who have bought at least once"),
-        money("Expected value", equity.total, currency, f"{ahead(found.asked.horizon)}, after costs"),
-    ]
-    if found.contribution is not None:
-        brought = number_of(row_of(equity.table, EVERYBODY), "contribution")
-        figures.append(money("Brought so far", brought, currency, "after costs"))
-    held = equity.concentration["share"]
-    if held.notna().all():
-        top = held.index.to_numpy(dtype=np.float64)[-1]
-        best = f"of the value is held by the best {in_percent(top)}"
-        figures.append(share("Concentration", float(held.iloc[-1]), best))
-    figures.append(count("To act on now", len(marked), "customers", "whose silence is unusual"))
-    return tuple(figures)
-
-
-def _subtitle(found: Findings) -> str:
-    asked = found.asked
-    when = period(found)
-    parts = [
-        f"{len(asked.histories):,} customers",
-        f"observed {when}" if when else "",
-        f"values {ahead(asked.horizon)}",
-        f"amounts in {asked.economics.currency}" if asked.economics.currency else "",
-    ]
-    return " · ".join(part for part in parts if part)
-
-
-def _footer(found: Findings) -> str:
-    asked = found.asked
-    spend = type(asked.spend.model).__name__ if isinstance(asked.spend, SpendPosterior) else repr(asked.spend)
-    return (
-        f"Made with kundenwert {kw.__version__} from {type(asked.purchases.model).__name__} and {spend}, "
-        f"{asked.futures:,} simulated futures of each distinct customer, seed {asked.seed}."
-    )
 
 
 def _target(path: str | PathLike[str]) -> Path:

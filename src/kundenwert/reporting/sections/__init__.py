@@ -13,7 +13,7 @@ from kundenwert.reporting.sections.trust import trust
 from kundenwert.reporting.sections.value import concentration, contribution, value
 
 if TYPE_CHECKING:
-    from kundenwert.reporting.facts import Section
+    from kundenwert.reporting.blocks import Section
     from kundenwert.reporting.findings import Findings
 
 __all__ = ["sections"]

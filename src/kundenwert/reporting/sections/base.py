@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kundenwert.histories import CustomerHistories
-from kundenwert.reporting.facts import Block, Fact, Facts, Measure, Section, count, money, share
+from kundenwert.reporting.blocks import Block, Facts, Section
+from kundenwert.reporting.facts import Fact, Measure, count, money, share
 from kundenwert.reporting.words import in_percent, in_words, percent, term, times
 from kundenwert.transactions.times import step_label
 

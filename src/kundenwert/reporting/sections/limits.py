@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kundenwert.reporting.facts import Notes, Section
+from kundenwert.reporting.blocks import Notes, Section
 from kundenwert.reporting.words import percent
 
 if TYPE_CHECKING:

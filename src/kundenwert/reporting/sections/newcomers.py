@@ -9,7 +9,8 @@ from kundenwert import plot
 from kundenwert.economics.newcomer_value import AVERAGE, SINGLE
 from kundenwert.economics.terms import is_number
 from kundenwert.posterior.summary import Estimate
-from kundenwert.reporting.facts import Block, Fact, Facts, Section, money, share
+from kundenwert.reporting.blocks import Block, Facts, Section
+from kundenwert.reporting.facts import Fact, money, share
 from kundenwert.reporting.pictures import picture
 from kundenwert.reporting.words import ahead, amount, estimate, in_words, percent, row_of, times
 

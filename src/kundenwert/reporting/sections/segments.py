@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from kundenwert import plot
 from kundenwert.economics.groups import EVERYBODY
 from kundenwert.economics.segments import SEGMENTS
-from kundenwert.reporting.facts import Column, Fact, Facts, Grid, Notes, Row, Section, count, money, share
+from kundenwert.reporting.blocks import Column, Facts, Grid, Notes, Row, Section
+from kundenwert.reporting.facts import Fact, count, money, share
 from kundenwert.reporting.pictures import picture
 from kundenwert.reporting.words import amount, estimate
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from kundenwert import plot
 from kundenwert.economics.phase_rules import PHASES
-from kundenwert.reporting.facts import Block, Column, Fact, Facts, Grid, Notes, Row, Section, count, money, share
+from kundenwert.reporting.blocks import Block, Column, Facts, Grid, Notes, Row, Section
+from kundenwert.reporting.facts import Fact, count, money, share
 from kundenwert.reporting.pictures import picture
 from kundenwert.reporting.words import amount, estimate, in_words, percent, plural, row_of
 

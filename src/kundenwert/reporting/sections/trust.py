@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from kundenwert import plot
 from kundenwert.posterior import SpendPosterior
-from kundenwert.reporting.facts import Block, Column, Fact, Facts, Grid, Measure, Notes, Row, Section, count, share
+from kundenwert.reporting.blocks import Block, Column, Facts, Grid, Notes, Row, Section
+from kundenwert.reporting.facts import Fact, Measure, count, share
 from kundenwert.reporting.pictures import picture
 from kundenwert.reporting.words import in_words, plural
 

@@ -11,7 +11,8 @@ from scipy.special import ndtri
 from kundenwert import plot
 from kundenwert.economics.groups import EVERYBODY
 from kundenwert.posterior.summary import Estimate
-from kundenwert.reporting.facts import Block, Column, Facts, Grid, Row, Section, count, money, share
+from kundenwert.reporting.blocks import Block, Column, Facts, Grid, Row, Section
+from kundenwert.reporting.facts import count, money, share
 from kundenwert.reporting.pictures import picture
 from kundenwert.reporting.words import ahead, amount, estimate, in_percent, number_of, percent, row_of
 
