@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from typing import Any
 
 import mpmath as mp
 import numpy as np
@@ -66,7 +67,7 @@ def ggomp(r, alpha, b, s, beta, *, x, t_x, T):
     return 1 / (1 + gone), n / (alpha + T) * time
 
 
-MODELS = {
+MODELS: dict[str, Any] = {
     "BG/NBD": (bgnbd, kw.BGNBD.Parameters, {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}),
     "MBG/NBD": (mbgnbd, kw.MBGNBD.Parameters, {"r": 0.525, "alpha": 6.183, "a": 0.891, "b": 1.614}),
     "Pareto/NBD": (pareto, kw.ParetoNBD.Parameters, {"r": 0.553, "alpha": 10.578, "s": 0.606, "beta": 11.669}),
@@ -152,7 +153,7 @@ def test_contracts_before_and_after_a_renewal(renewals):
     posterior = kw.fixed(kw.ShiftedBetaGeometric.Parameters(gamma=gamma, delta=delta))
     table = pd.DataFrame({"customer_id": [1, 2], "tenure": renewals, "ended": [0, 1]})
     contracts = kw.ContractHistories.from_pandas(table, every=kw.years(1))
-    costs = {"annual_retention_cost": 7.0, "retention_rule": kw.WhileActive()}
+    costs: dict[str, Any] = {"annual_retention_cost": 7.0, "retention_rule": kw.WhileActive()}
     economics = kw.Economics(margin=0.4, annual_discount_rate=0.1, order_cost=3.0, **costs)
     fee, before = kw.KnownAmount(100.0), derl(gamma, delta, renewals + 1, 0.1)
     for due, times in ((True, before), (False, before / 1.1)):

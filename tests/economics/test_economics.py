@@ -1,9 +1,13 @@
 """What economics may be."""
 
+from typing import Any
+
 import pytest
 
 import kundenwert as kw
 from kundenwert.errors import DurationError, MissingInformationError, SpecificationError
+
+UNTYPED: Any = kw  # for arguments of a wrong type
 
 
 @pytest.mark.parametrize("margin", [0.3, 1, 0])
@@ -37,7 +41,7 @@ def test_service_by_the_year_needs_to_know_how_long_a_period_takes():
     served = kw.Economics(
         margin=0.3, annual_discount_rate=0, annual_retention_cost=1, retention_rule=kw.EveryoneFor(kw.years(1))
     )
-    for verb, more in ((kw.net_present_value, {}), (kw.realised_value, {"seed": 1, "futures": 2})):
+    for verb, more in ((UNTYPED.net_present_value, {}), (UNTYPED.realised_value, {"seed": 1, "futures": 2})):
         with pytest.raises(MissingInformationError, match=r"between two opportunities.*every="):
             verb(donors, kw.KnownAmount(50.0), counted, served, horizon=kw.opportunities(3), **more)
 
@@ -88,27 +92,31 @@ def test_terms_that_cannot_be(terms, message):
     "make, error, message",
     [
         (lambda: kw.PerCustomer(""), SpecificationError, "name of a column"),
-        (lambda: kw.PerCustomer(3), SpecificationError, "name of a column of the customers= table, got 3"),
+        (lambda: UNTYPED.PerCustomer(3), SpecificationError, "name of a column of the customers= table, got 3"),
         (lambda: kw.Growing(start=0.3, annual_growth_rate=2), SpecificationError, r"0\.02 for 2 % a year; got 2"),
         (lambda: kw.Growing(start=0.3, annual_growth_rate=-1), SpecificationError, "lies between -1 and 1"),
         (lambda: kw.Schedule([], every=kw.years(1)), SpecificationError, "a list of one finite number or more"),
-        (lambda: kw.Schedule(0.3, every=kw.years(1)), SpecificationError, r"for example \[0\.30, 0\.32\]; got 0\.3"),
-        (lambda: kw.Schedule([0.3, None], every=kw.years(1)), SpecificationError, "one finite number or more"),
-        (lambda: kw.Schedule([0.3], every=1), DurationError, r"kundenwert.years\(1\); got 1"),
+        (
+            lambda: UNTYPED.Schedule(0.3, every=kw.years(1)),
+            SpecificationError,
+            r"for example \[0\.30, 0\.32\]; got 0\.3",
+        ),
+        (lambda: UNTYPED.Schedule([0.3, None], every=kw.years(1)), SpecificationError, "one finite number or more"),
+        (lambda: UNTYPED.Schedule([0.3], every=1), DurationError, r"kundenwert.years\(1\); got 1"),
         (lambda: kw.Schedule([0.3], every=kw.days(0)), DurationError, "how long each value holds"),
         (lambda: kw.Schedule([0.3], every=kw.LIFETIME), DurationError, "got LIFETIME"),
-        (lambda: kw.Schedule([0.3], every=kw.renewals(2)), DurationError, r"got renewals\(2\)"),
+        (lambda: UNTYPED.Schedule([0.3], every=kw.renewals(2)), DurationError, r"got renewals\(2\)"),
         (lambda: kw.KnownAmount(-1), SpecificationError, "the amount of a purchase is an amount of money, 0 or more"),
-        (lambda: kw.KnownAmount("29.90"), SpecificationError, "an amount of money"),
-        (lambda: kw.StartOfPeriod(1), DurationError, r"such as kundenwert.months\(1\), got 1"),
+        (lambda: UNTYPED.KnownAmount("29.90"), SpecificationError, "an amount of money"),
+        (lambda: UNTYPED.StartOfPeriod(1), DurationError, r"such as kundenwert.months\(1\), got 1"),
         (lambda: kw.MiddleOfPeriod(kw.days(0)), DurationError, "an accounting period is a duration"),
         (lambda: kw.EndOfPeriod(kw.LIFETIME), DurationError, "an accounting period .* got LIFETIME"),
-        (lambda: kw.EveryoneFor(2), DurationError, r"EveryoneFor takes a length of time .* got 2"),
-        (lambda: kw.EveryoneFor(kw.renewals(2)), DurationError, r"EveryoneFor .* got renewals\(2\)"),
+        (lambda: UNTYPED.EveryoneFor(2), DurationError, r"EveryoneFor takes a length of time .* got 2"),
+        (lambda: UNTYPED.EveryoneFor(kw.renewals(2)), DurationError, r"EveryoneFor .* got renewals\(2\)"),
         (lambda: kw.WhilePAliveAbove(20), SpecificationError, r"a threshold is a probability .* 0\.2; got 20"),
         (lambda: kw.WhileReturnProbabilityAbove(threshold=0, horizon=kw.days(90)), SpecificationError, "threshold"),
         (
-            lambda: kw.WhileReturnProbabilityAbove(threshold=0.1, horizon=90),
+            lambda: UNTYPED.WhileReturnProbabilityAbove(threshold=0.1, horizon=90),
             DurationError,
             "horizon takes a Duration, got 90",
         ),
@@ -123,7 +131,7 @@ def test_terms_that_cannot_be(terms, message):
             SpecificationError,
             "whole number of at least 1",
         ),
-        (lambda: kw.Referral(per_purchase=0.1, value=1, generations=2.0), SpecificationError, r"got 2\.0"),
+        (lambda: UNTYPED.Referral(per_purchase=0.1, value=1, generations=2.0), SpecificationError, r"got 2\.0"),
     ],
 )
 def test_parts_that_cannot_be(make, error, message):

@@ -1,5 +1,7 @@
 """What must not matter, or must add up: currency, units, order, the way a question is put."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,20 +13,20 @@ from tests.customers import histories_of, with_draws
 X, RECENCY, T = [0, 0, 1, 2, 5, 40, 2], [0, 0, 5, 30, 20, 37, 30], [0, 39, 30, 39, 39, 38, 39]
 AMOUNTS = [0, 0, 20.0, 90.0, 35.0, 15.0, 90.0]  # the last customer is like the fourth
 SEVEN = histories_of(X, RECENCY, T, unit="week", mean_amount=AMOUNTS)
-WEEKLY = {
+WEEKLY: dict[str, Any] = {
     "BG/NBD": (kw.BGNBD, {"r": 0.243, "a": 0.793, "b": 2.426}, {"alpha": 4.414}),
     "MBG/NBD": (kw.MBGNBD, {"r": 0.525, "a": 0.891, "b": 1.614}, {"alpha": 6.183}),
     "Pareto/NBD": (kw.ParetoNBD, {"r": 0.553, "s": 0.606}, {"alpha": 10.578, "beta": 11.669}),
     "MBG/CNBD-2": (kw.MBGCNBD, {"k": 2, "r": 0.5799, "a": 1.1343, "b": 1.5848}, {"alpha": 2.2882}),
 }
-COSTS = {
+COSTS: dict[str, Any] = {
     "order_cost": 2.0,
     "annual_retention_cost": 4.0,
     "retention_rule": kw.EveryoneFor(kw.years(2)),
     "referral": kw.Referral(per_purchase=0.02, value=9.0, generations=2),
 }
 SHOP = kw.Economics(margin=0.3, annual_discount_rate=0.1, **COSTS)
-PATHS = {
+PATHS: dict[str, Any] = {
     "constant": {},
     "schedules": {
         "margin": kw.Schedule([0.3, 0.25], every=kw.months(7)),
@@ -129,7 +131,7 @@ def test_schedules_add_up():
 @pytest.mark.parametrize("path", PATHS)
 def test_paths_that_change_nothing(path):
     """Schedules of equal values, no growth, and accounting without interest."""
-    same = {
+    same: Any = {
         "constant": {"margin": kw.Schedule([0.3], every=kw.days(1))},
         "schedules": {"annual_discount_rate": kw.Schedule([0.1, 0.1], every=kw.months(2))},
         "growing": {"margin": kw.Growing(start=0.3, annual_growth_rate=0.0)},
@@ -189,8 +191,8 @@ def test_each_customer_has_their_own():
     table = pd.DataFrame({"customer_id": rng.permutation(12), **{name: rng.random(12).round(3) for name in NAMES}})
     found = looked_up(table)
     for customer in range(7):
-        own = table.set_index("customer_id").loc[customer]
-        alone = told(*own, histories=SEVEN.take([customer]))
+        own: Any = table.set_index("customer_id").loc[customer].to_dict()
+        alone = told(**{name: own[name] for name in NAMES}, histories=SEVEN.take([customer]))
         np.testing.assert_allclose(found.loc[[customer]], alone, rtol=1e-7)
 
 

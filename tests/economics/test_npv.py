@@ -1,5 +1,7 @@
 """Net present value: explicit loops, units, limits, and a simulated market."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -256,7 +258,7 @@ def test_one_draw_of_spend_near_an_infinite_mean_goes_with_many_draws_of_purchas
 
 # maximum likelihood estimates on CDNOW, refitted to four digits; and the mean value of its customers at the end of week
 # 39, with 30 % margin and ln 1.15/52 a week: digits of a computation independent of this package
-LIKELIEST = {
+LIKELIEST: dict[str, Any] = {
     "Pareto/NBD": (kw.ParetoNBD.Parameters(r=0.5533, alpha=10.5777, s=0.6062, beta=11.6687, unit="week"), 33.3),
     "BG/NBD": (kw.BGNBD.Parameters(r=0.2426, alpha=4.4136, a=0.7929, b=2.4259, unit="week"), 31.0),
     "MBG/NBD": (kw.MBGNBD.Parameters(r=0.5248, alpha=6.1831, a=0.8914, b=1.6140, unit="week"), 26.9),
@@ -421,10 +423,10 @@ def test_discounting_needs_to_know_how_far_apart_events_are():
         (CLUB, members, kw.renewals(4), "renewals"),
     ):
         value = kw.net_present_value(posterior, FEE, histories, terms(**free), horizon=horizon)["mean"].iloc[0]
-        if posterior is DONORS:
+        if isinstance(posterior, kw.PurchasePosterior):
             count = posterior.expected_purchases(histories, horizon=horizon)["mean"].iloc[0]
         else:
-            count = posterior.expected_residual_lifetime(histories, horizon=horizon)["mean"].iloc[0]
+            count = posterior.expected_residual_lifetime(members, horizon=horizon)["mean"].iloc[0]
         assert value == pytest.approx(3.0 * count, rel=1e-12)
         for economics in (
             terms(),
@@ -459,7 +461,7 @@ def test_questions_that_do_not_fit_together(purchases, spend):
         kw.net_present_value(CLUB, FEE, monthly, slowly, horizon=kw.LIFETIME)
 
 
-EXTREME = {
+EXTREME: dict[str, Any] = {
     "few leave": kw.MBGNBD.Parameters(r=50.0, alpha=600.0, a=0.01, b=0.02, unit="day"),
     "all leave": kw.MBGNBD.Parameters(r=0.01, alpha=0.1, a=30.0, b=0.05, unit="day"),
     "soon": kw.ParetoNBD.Parameters(r=0.01, alpha=0.01, s=20.0, beta=0.1, unit="day"),

@@ -68,13 +68,13 @@ EIGHT = eight()
 
 
 def realised(purchases=MBG, spend=SPENDS["known"], histories=EIGHT, economics=PLAIN, **more):
-    options = {"horizon": TWO_YEARS, "futures": 2000, "seed": 1} | more
+    options: dict[str, Any] = {"horizon": TWO_YEARS, "futures": 2000, "seed": 1} | more
     return kw.realised_value(purchases, spend, histories, economics, **options)
 
 
 def raw(purchases=MBG, spend=SPENDS["known"], histories=EIGHT, economics=PLAIN, **more):
     """The realised value of every future, a row for each customer."""
-    options = {"horizon": TWO_YEARS, "futures": 2000, "seed": 1} | more
+    options: dict[str, Any] = {"horizon": TWO_YEARS, "futures": 2000, "seed": 1} | more
     found = realisation(purchases, spend, histories, economics, **options)
     return found.of_rows(lambda values: values)[found.index]
 
@@ -375,7 +375,7 @@ class TestContracts:
             retention_rule=kw.WhileActive(),
         )
         terms = {"horizon": horizon, "fee": 30.0, "order_cost": 1.0, "service": 4.0, "rate": 0.2, "every": 0.5}
-        options = {"horizon": kw.renewals(horizon), "futures": futures, "renewal_due": bool(due)}
+        options: dict[str, Any] = {"horizon": kw.renewals(horizon), "futures": futures, "renewal_due": bool(due)}
         found = raw(posterior, kw.KnownAmount(30.0), histories, economics, **options)
         table = realised(posterior, kw.KnownAmount(30.0), histories, economics, risk_aversion=0.01, **options)
         assert (found[2] == 0).all()
@@ -422,7 +422,7 @@ class TestContracts:
             {"annual_retention_cost": 3.0, "retention_rule": kw.EveryoneFor(kw.years(1))},
         ):
             economics = replace(PLAIN, **{"order_cost": 0.2} | changes)
-            options = {"horizon": horizon, "renewal_due": due}
+            options: dict[str, Any] = {"horizon": horizon, "renewal_due": due}
             expected = kw.net_present_value(forever, kw.KnownAmount(9.0), histories, economics, **options)["mean"]
             found = realised(forever, kw.KnownAmount(9.0), histories, economics, futures=2, **options)["mean"]
             # for life, futures end where money counts less than a ten-thousandth
@@ -438,7 +438,7 @@ class TestContracts:
         posterior = contracts.posterior("ShiftedBetaGeometric")
         histories = contracts.histories()
         few = histories.take(np.arange(0, len(histories), 97))
-        options = {"horizon": kw.renewals(4), "futures": 4000}
+        options: dict[str, Any] = {"horizon": kw.renewals(4), "futures": 4000}
         found = realised(posterior, SPENDS["known"], few, PLAIN, **options)
         expected = kw.net_present_value(posterior, SPENDS["known"], few, PLAIN, horizon=kw.renewals(4))
         assert (np.abs(found["mean"] - expected["mean"]) < 4.5 * found["sd"] / math.sqrt(4000) + 1e-12).all()
@@ -546,6 +546,6 @@ def test_a_fitted_market():
     expected = kw.net_present_value(purchases, spend, cdnow.histories(), SHOP, horizon=kw.years(3))
     kinds = found.round(9).drop_duplicates()  # those who are alike share their futures
     assert len(kinds) > 1500
-    counts = found.round(9).groupby(list(found.columns)).size()
-    error = math.sqrt(sum(count**2 * key[1] ** 2 / 1000 for key, count in counts.items()))
+    counts = found.round(9).groupby(list(found.columns)).size().reset_index(name="count")
+    error = math.sqrt((counts["count"] ** 2 * counts["sd"] ** 2).sum() / 1000)
     assert abs(found["mean"].sum() - expected["mean"].sum()) < 3 * error

@@ -37,7 +37,10 @@ FIVE = histories_of([0, 0, 1, 4, 15], [0, 0, 20, 22, 38], [0, 30, 30, 39, 39], u
 DONORS = kw.fixed(kw.BGBB.Parameters(alpha=1.2, beta=0.75, gamma=0.66, delta=2.8))
 
 
-def donors(x, t_x, n, every=kw.years(1)):
+YEAR, TWO_YEARS = kw.years(1), kw.years(2)
+
+
+def donors(x, t_x, n, every=YEAR):
     table = pd.DataFrame({"customer_id": range(len(x)), "frequency": x, "recency": t_x, "opportunities": n})
     return kw.OpportunityHistories.from_pandas(table, every=every)
 
@@ -46,7 +49,7 @@ def serving(rule, cost=1.0, **more):
     return replace(SHOP, annual_retention_cost=cost, retention_rule=rule, **more)
 
 
-def cost(posterior, rule, histories=FIVE, horizon=kw.years(2), **more):
+def cost(posterior, rule, histories=FIVE, horizon=TWO_YEARS, **more):
     table = kw.net_present_value(posterior, FREE, histories, serving(rule, **more), horizon=horizon)
     return table["retention_cost"].to_numpy()
 

@@ -3,6 +3,7 @@
 import math
 from functools import cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from tests.economics.by_hand import Money, stream, worth
 
 A_YEAR, LIFE = kw.years(1), math.inf
 SOME = histories_of([0, 0, 1, 2, 5, 40], [0, 0, 5, 30, 20, 37], [0, 39, 30, 39, 39, 38], unit="week")
-MODELS = {
+MODELS: dict[str, Any] = {
     "BG/NBD": kw.BGNBD.Parameters(r=0.243, alpha=4.414, a=0.793, b=2.426, unit="week"),
     "MBG/NBD": kw.MBGNBD.Parameters(r=0.525, alpha=6.183, a=0.891, b=1.614, unit="week"),
     "Pareto/NBD": kw.ParetoNBD.Parameters(r=0.553, alpha=10.578, s=0.606, beta=11.669, unit="week"),
@@ -142,7 +143,7 @@ def test_conventions_differ_by_half_a_period_of_interest(name):
     np.testing.assert_allclose(middle / value(steady, SOME, {}, kw.LIFETIME), 1 - delta**2 / 24, rtol=1e-5)
 
 
-MANY = {
+MANY: dict[str, Any] = {
     "MBG/NBD": (kw.MBGNBD, {"r": 0.525, "alpha": 6.183, "a": 0.891, "b": 1.614}),
     "Pareto/NBD": (kw.ParetoNBD, {"r": 0.553, "alpha": 10.578, "s": 0.606, "beta": 11.669}),
     "almost all leave soon": (kw.MBGNBD, {"r": 5.0, "alpha": 3.0, "a": 40.0, "b": 60.0}),

@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from kundenwert.economics.timeline import Timeline
 from kundenwert.errors import DurationError, InfiniteValueError, SpecificationError
 from tests.economics.by_hand import Money
 
-CASES = {
+CASES: dict[str, Any] = {
     "continuously": ({}, {}),
     "rates": (
         {"annual_discount_rate": kw.Schedule([0.1, 0.3, 0.05], every=kw.months(9))},
@@ -148,4 +149,4 @@ def test_moments_that_are_few_already_stay():
     moments = Moments(0.5, np.array([1.0, 2.0, 3.0]), np.array([0.2, -0.1, 0.4]), 0.3)
     found = few(moments, 1.0, 2)
     assert sorted(found.times) == pytest.approx([1.0, 2.0, 3.0])
-    assert (found.weights.sum(), found.start, found.forever) == (pytest.approx(0.5), 0.5, 0.3)
+    assert [found.weights.sum(), found.start, found.forever] == pytest.approx([0.5, 0.5, 0.3])

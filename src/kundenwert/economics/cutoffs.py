@@ -32,6 +32,7 @@ NODES_OF_COUNTS: Final = 24
 NODES_OF_TIMES: Final = 40
 EXACT_EVENTS: Final = 48  # opportunities
 SILENCES: Final = 24
+BEYOND: Final = 4.0  # times the longest silence that can matter: what lies beyond must not disturb the table before it
 REFINED: Final = 9  # parts that the time around a cutoff is divided into, again and again
 PRECISE: Final = 0.02  # relative width of what is left, in which scores fall along a line
 SHORTEST: Final = 1e-4  # of the time scale of the model, or of the longest silence: as good as none
@@ -78,7 +79,8 @@ class Cutoffs:
         exact = EXACT_EVENTS if counted else EXACT_UP_TO
         counts = np.r_[np.arange(exact), np.geomspace(exact, max(most, exact + 1), NODES_OF_COUNTS)]
         times = scale * np.expm1(np.linspace(0, np.log1p(latest / scale), NODES_OF_TIMES))
-        silences = np.r_[0.0, np.geomspace(SHORTEST * min(scale, latest), latest, SILENCES - 1)]
+        farthest = BEYOND * latest
+        silences = np.r_[0.0, np.geomspace(SHORTEST * min(scale, latest), farthest, SILENCES - 1)]
         if counted:
             times = np.r_[np.arange(min(exact, latest)), times[times >= exact], latest]
             counts, times, silences = (np.unique(np.rint(values)) for values in (counts, times, silences))
@@ -86,7 +88,7 @@ class Cutoffs:
         t_x = np.where(x == 0, 0.0, np.maximum(t_x, x if counted else SHORTEST * scale))
         ends = _ends_of_service(judging, rule, x, t_x, silences)
         table = np.arcsinh(ends / _gap(x, t_x, scale)).reshape(len(counts), len(times))
-        return cls(np.log1p(counts), np.log(times + scale), table, scale, latest, counted)
+        return cls(np.log1p(counts), np.log(times + scale), table, scale, farthest, counted)
 
     def __call__(self, x: Array, t_x: Array) -> Array:
         """The silence at which service of such customers ends; inf if it never does, 0 if they are not served."""

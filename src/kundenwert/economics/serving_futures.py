@@ -33,7 +33,7 @@ __all__ = ["served_by_rule"]
 FUTURES: Final = 2**21  # in all, spread over the cells
 FEWEST: Final = 64
 MOST: Final = 2**13
-PURCHASES: Final = 2**24  # of one customer in all futures
+PURCHASES: Final = 2**22  # of one customer in all futures, about
 SEED: Final = 1  # the same question has the same answer
 NO_LONGER_TOLD_APART: Final = 1e-10
 
