@@ -35,7 +35,9 @@ FEWEST: Final = 64
 MOST: Final = 2**13
 PURCHASES: Final = 2**22  # of one customer in all futures, about
 SEED: Final = 1  # the same question has the same answer
-NO_LONGER_TOLD_APART: Final = 1e-10
+SHARED: Final = 256  # futures like those of all cells, added to the cell's own
+TINY: Final = 1e-9
+SMALLEST: Final = 1e-200
 
 
 def served_by_rule(
@@ -86,6 +88,13 @@ def served_by_rule(
 
 
 def _slopes(years: Array, causes: Array) -> Array:
-    """Slopes of years, shape (cells, futures), on causes, (cells, futures, causes), within cells: shape (causes,)."""
-    moments = np.einsum("cfi,cfj->ij", causes, causes)
-    return np.asarray(np.linalg.lstsq(moments, np.einsum("cfi,cf->i", causes, years), rcond=NO_LONGER_TOLD_APART)[0])
+    """Slopes of years, shape (cells, futures), on causes, (cells, futures, causes), within each cell: (cells, causes).
+
+    Each cell's own futures count as much as they are, beside some that are like those of all cells.
+    """
+    futures, count = years.shape[1], causes.shape[2]
+    moments = np.einsum("cfi,cfj->cij", causes, causes)
+    products = np.einsum("cfi,cf->ci", causes, years)
+    shared, with_years = (SHARED / futures * value.mean(axis=0) for value in (moments, products))
+    shared += (SMALLEST + TINY * np.trace(shared)) * np.eye(count)  # nobody buys, or all once
+    return np.asarray(np.linalg.solve(moments + shared, (products + with_years)[..., None])[..., 0])

@@ -22,7 +22,8 @@ __all__ = ["log_average", "log_beta_ratio", "sum_of_averages"]
 SHIFT: Final = 10  # Stirling's series starts here
 LATER: Final = np.arange(1.0, SHIFT)  # shifts beyond the first
 CERTAIN: Final = 1 - 2**-53  # where what is left is that small, the rest of the logarithm is so large that it is lost
-SERIES: Final = (-1 / 1680, 1 / 1260, -1 / 360, 1 / 12)  # Stirling's, of log-gamma: x^-7, x^-5, x^-3, x^-1
+POWERS: Final = np.array([1.0, 3.0, 5.0, 7.0])  # of 1/x in Stirling's series of log-gamma
+SERIES: Final = np.array([1 / 12, -1 / 360, 1 / 1260, -1 / 1680])  # and their coefficients
 DISCOUNT_CUTOFF: Final = 45.0  # exp(-45) is below the last digit
 LARGEST: Final = 1e300
 
@@ -50,33 +51,17 @@ def log_beta_ratio(gamma: Any, y: Any, step: Any, f: Functions) -> Any:
     )
     a = y + SHIFT  # log Gamma(b) - log Gamma(a) - log Gamma(d) + log Gamma(c) remains
     b, c, d = a + step, a + gamma, a + gamma + step
-    leading = (a - 0.5) * f.log1p((gamma / a) * (step / d)) - step * f.log1p(gamma / b) - gamma * f.log1p(step / c)
-    return first + shifts + leading - _series(a, gamma, step)
+    both, by_gamma, by_step = f.log1p((gamma / a) * (step / d)), f.log1p(gamma / b), f.log1p(step / c)
+    leading = (a - 0.5) * both - step * by_gamma - gamma * by_step
+    log_a = f.log(a)
 
+    def corners(n: Any, coefficient: Any) -> Any:
+        # a^-n - b^-n - c^-n + d^-n as a sum of positive numbers
+        apart = f.expm1(-n * (both + by_gamma)) * f.expm1(-n * (both + by_step))
+        together = f.exp(-n * (both + by_gamma + by_step)) * f.expm1(-n * both)
+        return coefficient * f.exp(-n * log_a) * (apart - together)
 
-def _series(a: Any, gamma: Any, step: Any) -> Any:
-    """What Stirling's series contributes at `a`, less that at a + step and a + gamma, plus that at a + step + gamma.
-
-    A mixed difference over a rectangle, by the product rule: that of the product g h is that of g times h, that of h
-    times g, and twice a difference along one side times one along the other. All of them are positive.
-    """
-    p, q, u, v = 1 / a, 1 / (a + step), 1 / (a + gamma), 1 / (a + gamma + step)
-    # of 1/x: by gamma, by gamma after the step, by the step after gamma, and by both
-    by_gamma, by_gamma_late, by_step_late = gamma * p * u, gamma * q * v, step * u * v
-    by_both = by_gamma * (step * q) * ((a + 1 / v) * v)
-    # of its square
-    p2, q2, u2, v2 = p * p, q * q, u * u, v * v
-    of_gamma, of_gamma_late, of_step_late = by_gamma * (p + u), by_gamma_late * (q + v), by_step_late * (u + v)
-    of_both = by_both * (p + q) + by_step_late * (by_gamma + by_gamma_late)
-    # Horner's scheme in the square: the polynomial at `a`, and its differences
-    last, *more = SERIES
-    value, less_gamma, less_step, less_both = last, 0.0, 0.0, 0.0
-    for coefficient in more:
-        less_both = of_both * value + q2 * less_both + of_step_late * less_gamma + of_gamma_late * less_step
-        less_step = of_step_late * (value - less_gamma) + v2 * less_step
-        less_gamma = of_gamma * value + u2 * less_gamma
-        value = coefficient + p2 * value
-    return by_both * value + by_step_late * less_gamma + q * less_both + by_gamma_late * less_step
+    return first + shifts + leading - f.total(corners, POWERS, SERIES)
 
 
 def log_average(gamma: Array, y: Array, j: Array) -> Array:
