@@ -11,7 +11,7 @@ from scipy.special import beta, gammainccinv, gammaincinv, ndtr, ndtri
 from scipy.stats import gamma, norm
 
 import kundenwert as kw
-from kundenwert.economics.link import Link, LinkedSpend
+from kundenwert.economics.dependence.link import Link, LinkedSpend
 from kundenwert.errors import (
     DataError,
     DependenceWarning,
@@ -417,7 +417,7 @@ def test_an_infinite_mean_amount_is_named():
 
 def test_many_customers_are_sampled(monkeypatch):
     histories, _ = market(PURCHASES["MBGNBD"], LOG_NORMAL, 0.0, 3000, seed=4)
-    monkeypatch.setattr("kundenwert.economics.dependence.MOST_CUSTOMERS", 1000)
+    monkeypatch.setattr("kundenwert.economics.dependence.spend_dependence.MOST_CUSTOMERS", 1000)
     several = [
         kw.spend_dependence(kw.fixed(PURCHASES["MBGNBD"]), kw.fixed(LOG_NORMAL), histories, seed=seed)
         for seed in (1, 1, 2)

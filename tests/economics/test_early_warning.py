@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import quad
 
 import kundenwert as kw
-from kundenwert.economics import warning
+from kundenwert.economics.relationship import warning
 from kundenwert.errors import DurationError, InfiniteValueError, MissingInformationError, SpecificationError
 from tests import cdnow
 from tests.customers import histories_of

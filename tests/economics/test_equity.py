@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import kundenwert as kw
-from kundenwert.economics import totals
+from kundenwert.economics.base import totals
 from kundenwert.errors import ColumnError, DataError, RowError, SizeError, SpecificationError
 from kundenwert.posterior import summary
 from tests import cdnow, contracts

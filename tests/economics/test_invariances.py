@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import kundenwert as kw
-from kundenwert.economics.valuation import valuation
+from kundenwert.economics.value.valuation import valuation
 from tests.customers import histories_of, with_draws
 
 X, RECENCY, T = [0, 0, 1, 2, 5, 40, 2], [0, 0, 5, 30, 20, 37, 30], [0, 39, 30, 39, 39, 38, 39]

@@ -12,9 +12,9 @@ from scipy.optimize import brentq
 from scipy.special import betaln, hyp2f1
 
 import kundenwert as kw
-from kundenwert.economics.newcomers import new_cells
-from kundenwert.economics.serving_path import WithCutoffs
-from kundenwert.economics.timeline import Timeline
+from kundenwert.economics.flows.timeline import Timeline
+from kundenwert.economics.newcomers.newcomers import new_cells
+from kundenwert.economics.serving.path import WithCutoffs
 from kundenwert.errors import DurationError, InfiniteValueError, SpecificationError
 from tests import cdnow, contracts
 from tests.customers import histories_of, with_draws

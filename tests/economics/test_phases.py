@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 import kundenwert as kw
-from kundenwert.economics.phase_rules import PHASES
+from kundenwert.economics.relationship.phase_rules import PHASES
 from kundenwert.errors import DataError, DurationError, SpecificationError
 from tests import cdnow
 from tests.customers import histories_of, with_draws

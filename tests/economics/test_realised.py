@@ -13,9 +13,9 @@ from scipy import stats
 from scipy.special import beta as beta_function
 
 import kundenwert as kw
-from kundenwert.economics import futures as economics_futures
-from kundenwert.economics.futures import blocks_of_futures
-from kundenwert.economics.realisation import realisation
+from kundenwert.economics.realised.realisation import realisation
+from kundenwert.economics.serving import futures as economics_futures
+from kundenwert.economics.serving.futures import blocks_of_futures
 from kundenwert.errors import (
     DataError,
     DurationError,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import kundenwert as kw
-from kundenwert.economics.moments import Moments, falls, few
-from kundenwert.economics.timeline import Timeline
+from kundenwert.economics.flows.moments import Moments, falls, few
+from kundenwert.economics.flows.timeline import Timeline
 from kundenwert.errors import DurationError, InfiniteValueError, SpecificationError
 from tests.economics.by_hand import Money
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kundenwert.economics.newcomer_value import AVERAGE, NewCustomerValue
+from kundenwert.economics.newcomers.value import AVERAGE, NewCustomerValue
 from kundenwert.errors import DataError
 from kundenwert.plot.canvas import COLOURS, GREY, INK, canvas, key, label, literal, money, number, plain_ticks
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.duration import Horizon, Unit, check_duration
-from kundenwert.economics.phase_rules import PHASES
-from kundenwert.economics.segments import SEGMENTS, Segmentation
+from kundenwert.economics.base.segments import SEGMENTS, Segmentation
+from kundenwert.economics.relationship.phase_rules import PHASES
 from kundenwert.errors import ColumnError, DataError, DurationError
 from kundenwert.plot.canvas import (
     BLUE,

@@ -28,7 +28,7 @@ from kundenwert.economics import (
     segment,
     spend_dependence,
 )
-from kundenwert.economics.terms import is_number
+from kundenwert.economics.assumptions.terms import is_number
 from kundenwert.errors import DataError, DependenceWarning, SpecificationError
 from kundenwert.histories import CustomerHistories, OpportunityHistories
 from kundenwert.plot.relationships import moves

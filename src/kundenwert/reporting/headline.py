@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import kundenwert as kw
-from kundenwert.economics.groups import EVERYBODY
+from kundenwert.economics.base.groups import EVERYBODY
 from kundenwert.posterior import SpendPosterior
 from kundenwert.reporting.facts import Fact, count, money, share
 from kundenwert.reporting.sections.base import period

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from kundenwert.duration import check_duration
-from kundenwert.economics.distinct import check_posteriors
-from kundenwert.economics.phase_rules import RULES
-from kundenwert.economics.realised import check_seed
+from kundenwert.economics.realised.realised import check_seed
+from kundenwert.economics.relationship.phase_rules import RULES
+from kundenwert.economics.value.distinct import check_posteriors
 from kundenwert.errors import DataError, SpecificationError
 from kundenwert.histories.base import as_histories, check_clock
 from kundenwert.plot.canvas import check_matplotlib

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from kundenwert import plot
-from kundenwert.economics.newcomer_value import AVERAGE, SINGLE
-from kundenwert.economics.terms import is_number
+from kundenwert.economics.assumptions.terms import is_number
+from kundenwert.economics.newcomers.value import AVERAGE, SINGLE
 from kundenwert.posterior.summary import Estimate
 from kundenwert.reporting.blocks import Block, Facts, Section
 from kundenwert.reporting.facts import Fact, money, share

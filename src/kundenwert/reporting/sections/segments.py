@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kundenwert import plot
-from kundenwert.economics.groups import EVERYBODY
-from kundenwert.economics.segments import SEGMENTS
+from kundenwert.economics.base.groups import EVERYBODY
+from kundenwert.economics.base.segments import SEGMENTS
 from kundenwert.reporting.blocks import Column, Facts, Grid, Notes, Row, Section
 from kundenwert.reporting.facts import Fact, count, money, share
 from kundenwert.reporting.pictures import picture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from kundenwert import plot
-from kundenwert.economics.phase_rules import PHASES
+from kundenwert.economics.relationship.phase_rules import PHASES
 from kundenwert.reporting.blocks import Block, Column, Facts, Grid, Notes, Row, Section
 from kundenwert.reporting.facts import Fact, count, money, share
 from kundenwert.reporting.pictures import picture

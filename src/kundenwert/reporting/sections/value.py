@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from kundenwert import plot
-from kundenwert.economics.groups import EVERYBODY
+from kundenwert.economics.base.groups import EVERYBODY
 from kundenwert.posterior.summary import Estimate
 from kundenwert.reporting.blocks import Block, Column, Facts, Grid, Row, Section
 from kundenwert.reporting.facts import count, money, share

@@ -1,0 +1,1 @@
+"""What the firm says: margins, costs, discounting, retention rules, referral, terms per customer and over time."""

@@ -1,0 +1,1 @@
+"""What a new customer is worth, at acquisition: by channel, with payback."""

@@ -1,0 +1,1 @@
+"""What may become of each customer: the distribution of the net present value, from simulated futures."""

@@ -1,0 +1,1 @@
+"""How long the firm serves whom, by its retention rule."""
