@@ -369,7 +369,9 @@ class TestCells:
             bare.cells(SPENDING)
 
     def test_an_unknown_need_is_refused(self):
-        with pytest.raises(SpecificationError, match=r"needs 'tx', which is no column .* 'x', 't_x', 'T', 'total'"):
+        with pytest.raises(
+            SpecificationError, match=r"needs 'tx', which is no column .* 'x', 'T', 't_x', 'gaps', 'positive'"
+        ):
             histories().cells(Needs(("x", "tx")))  # type: ignore[arg-type]
 
 

@@ -25,6 +25,28 @@ THREE_YEARS = kw.years(3)
 WITHIN = kw.weeks(13)
 
 
+def plan_of(purchases: Any, base: Any) -> Any:
+    """Whom to send a voucher, before any campaign."""
+    campaign = kw.CampaignPosterior.from_prior(
+        kw.CampaignResponse(assignment=kw.Randomised(), link=kw.HierarchicalLogit(effect=kw.Normal(0.6, 0.1))),
+        offers=["voucher"],
+        draws=50,
+        seed=1,
+    )
+    return kw.plan_winback(
+        purchases,
+        kw.KnownAmount(35.0),
+        base,
+        SHOP,
+        response=campaign,
+        offers=[kw.Offer(label="voucher", contact_cost=0.2, redemption_cost=1.0)],
+        window=WITHIN,
+        budget=40.0,
+        draws=50,
+        seed=1,
+    )
+
+
 @pytest.fixture(scope="module")
 def results() -> Any:
     """Results of all verbs that can be drawn, for a small base."""
@@ -39,6 +61,9 @@ def results() -> Any:
             purchases, spend, SHOP, horizon=THREE_YEARS, first_purchase=True, futures=200, seed=1
         ),
         "counts": kw.purchase_counts(purchases, base),
+        "purchases": purchases,
+        "base": base,
+        "plan": plan_of(purchases, base),
         "curve": contracts.fixed(0.7, 1.2).survival_curve(up_to=kw.renewals(6)),
         "retention": contracts.fixed(0.7, 1.2).retention_curve(up_to=kw.renewals(6)),
     }
@@ -53,6 +78,14 @@ DRAW: dict[str, Any] = {
     "purchase_counts": lambda r, ax=None: kw.plot.purchase_counts(r["counts"], ax=ax),
     "survival": lambda r, ax=None: kw.plot.survival(r["curve"], ax=ax),
     "retention": lambda r, ax=None: kw.plot.retention(r["retention"], ax=ax),
+    "return_curves": lambda r, ax=None: kw.plot.return_curves(
+        r["purchases"], r["base"], r["base"].customer_id[:3].tolist(), horizon=kw.weeks(26), ax=ax
+    ),
+    "states_in_silence": lambda r, ax=None: kw.plot.states_in_silence(
+        r["purchases"], r["base"], r["base"].customer_id[0], horizon=kw.weeks(26), ax=ax
+    ),
+    "uplift": lambda r, ax=None: kw.plot.uplift(r["plan"], ax=ax),
+    "profit_by_budget": lambda r, ax=None: kw.plot.profit_by_budget(r["plan"], ax=ax),
 }
 
 
@@ -277,3 +310,43 @@ def test_numbers_and_times_in_words():
     assert [number(value) for value in (0.0, -0.25, 1234.5, 12.0, -1e6)] == ["0", "−0.25", "1,234", "12", "−1,000,000"]
     times = (kw.weeks(13), kw.years(1), kw.opportunities(1), kw.opportunities(3))
     assert [in_words(time) for time in times] == ["13 weeks", "1 year", "1 opportunity", "3 opportunities"]
+
+
+def test_return_curves_are_return_probabilities(results, ax):
+    purchases, base = results["purchases"], results["base"]
+    kw.plot.return_curves(purchases, base, base.customer_id[:2].tolist(), horizon=kw.weeks(26), ax=ax)
+    wanted = purchases.return_probability(base, horizon=kw.weeks(26))["mean"].iloc[:2]
+    assert [line.get_ydata()[-1] for line in ax.lines[:2]] == pytest.approx(wanted.tolist())
+    assert [line.get_ydata()[0] for line in ax.lines[:2]] == [0, 0]
+
+
+def test_states_sum_to_one_and_are_those_of_today_where_today_is(results, ax):
+    purchases, base = results["purchases"], results["base"]
+    kw.plot.states_in_silence(purchases, base, base.customer_id[0], horizon=kw.weeks(26), ax=ax)
+    top = ax.collections[-1].get_paths()[0].vertices[:, 1]
+    assert top.max() == pytest.approx(1)
+
+
+def test_uplift_shows_every_customer_of_the_plan(results, ax):
+    plan = results["plan"]
+    kw.plot.uplift(plan, ax=ax)
+    drawn = {line.get_label(): len(line.get_xdata()) for line in ax.lines if len(line.get_xdata()) > 2}
+    counts = plan.table["decision"].value_counts()
+    assert drawn == {name: number for name, number in counts.items() if number > 2 and name in drawn}
+    assert sum(drawn.values()) >= len(plan.table) - 4
+
+
+def test_profit_by_budget_is_the_table(results, ax):
+    plan = results["plan"]
+    kw.plot.profit_by_budget(plan, budgets=[0, 20, 40], ax=ax)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), plan.profit_by_budget([0, 20, 40])["mean"])
+    assert "$" in ax.get_ylabel()
+
+
+def test_pictures_of_winback_refuse_what_they_cannot_draw(results, ax):
+    with pytest.raises(DataError, match="plan must be a WinbackPlan"):
+        kw.plot.uplift(results["values"], ax=ax)
+    with pytest.raises(SpecificationError, match="expected 1 to 8"):
+        kw.plot.return_curves(results["purchases"], results["base"], [], horizon=kw.weeks(26), ax=ax)
+    with pytest.raises(DataError, match="must be a PurchasePosterior"):
+        kw.plot.return_curves(results["plan"], results["base"], [1], horizon=kw.weeks(26), ax=ax)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import kundenwert as kw
+from kundenwert.economics.newcomers import payback
 from kundenwert.errors import DataError, DurationError, MissingInformationError, SpecificationError
 from kundenwert.reporting.facts import Measure
 from kundenwert.reporting.html import page as page_of
@@ -297,6 +298,55 @@ def test_without_a_log_parts_are_left_out_with_a_reason(tmp_path, models, base):
         "Not checked",
     ):
         assert sentence in source
+
+
+def test_paybacks_that_do_not_come_name_their_limit(tmp_path, models, base):
+    pages = []
+    for horizon in (kw.LIFETIME, AHEAD):
+        found = kw.report(
+            None,
+            base.take(np.arange(5)),
+            models[0],
+            kw.KnownAmount(30.0),
+            replace(SHOP, acquisition_cost=1e4),
+            horizon=horizon,
+            path=tmp_path / "page.html",
+            futures=10,
+        )
+        after = value_of(found.table, "New customers", "Paid back after")
+        assert after["value"] == np.inf
+        pages.append((after["shown"], found.path.read_text(encoding="utf-8")))
+    (lifetime, page), (finite, _) = pages
+    assert lifetime == "not within 20 years"
+    assert finite == "not within 3 years"
+    assert "Of single customers, 0 % bring back what they cost within 20 years" in page
+    assert "nothing to do with how often they buy" in page
+    assert "never" not in page[page.index('id="newcomers"') : page.index('id="trust"')]
+
+
+def test_the_page_is_written_if_new_customers_cannot_be_told(tmp_path, models, base, monkeypatch):
+    came_back = base.take(base.frequency > 0).take(np.arange(5))
+    spend = kw.fixed(kw.GammaGamma.Parameters(p=6.0, q=0.9, gamma=15.0))  # those who came back have a mean, others not
+    given: dict[str, Any] = {"horizon": AHEAD, "path": tmp_path / "page.html", "futures": 10}
+    found = kw.report(None, came_back, models[0], spend, SHOP, **given)
+    assert "What a new customer is worth is left out: the mean amount of the population is infinite" in (
+        found.path.read_text(encoding="utf-8")
+    )
+    monkeypatch.setattr(payback, "MOST_PURCHASES", 1)
+    found = kw.report(None, came_back, models[0], kw.KnownAmount(30.0), SHOP, **given)
+    assert "How many single customers pay back is left out: 20,000 simulated customers" in (
+        found.path.read_text(encoding="utf-8")
+    )
+    assert value_of(found.table, "New customers", "Paid back after")["value"] > 0
+    assert "Single customers who pay back" not in found.table["item"].tolist()
+
+
+def test_phases_and_stakes_are_told_as_they_are(html):
+    text = " ".join(html.split())
+    assert "Cooling: has bought once, and the doubt is over; or has bought again, and" in text
+    assert "for those who have bought once, not before the doubt is over" in text
+    assert "what the silence has cost, and not what an offer would bring" in text
+    assert "would be regained" not in text
 
 
 def test_customers_who_cost_more_than_they_bring(tmp_path, models, base):

@@ -36,8 +36,8 @@ __all__ = [
 type TimeUnit = Literal["hour", "day", "week", "month", "year"]
 """A unit in which rates and times are expressed."""
 
-type Count = Literal["opportunity", "renewal"]
-"""What discrete models count instead of time."""
+type Count = Literal["opportunity", "renewal", "campaign"]
+"""What discrete models count instead of time; a campaign is seen once."""
 
 type Unit = TimeUnit | Count
 """What a posterior measures time in."""
@@ -55,7 +55,7 @@ DAYS: Final[dict[str, float]] = {
 }
 LARGEST_NUMBER: Final = 1e300  # of any unit: in days it is a floating-point number too
 MOST_PERIODS: Final = 10**15
-PLURALS: Final[dict[str, str]] = {"opportunity": "opportunities", "renewal": "renewals"}
+PLURALS: Final[dict[str, str]] = {"opportunity": "opportunities", "renewal": "renewals", "campaign": "campaigns"}
 
 
 @final

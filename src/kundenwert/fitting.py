@@ -15,24 +15,44 @@ import numpy as np
 from kundenwert.errors import InferenceError, InferenceWarning, MissingInformationError, SpecificationError
 from kundenwert.histories.base import as_histories
 from kundenwert.inference.diagnostics import Diagnostics
+from kundenwert.inference.hierarchical import hierarchical_points
 from kundenwert.inference.importance import importance_points, resample
 from kundenwert.inference.methods import MAP, NUTS, ImportanceSampling, Method
 from kundenwert.inference.mode import find_mode
 from kundenwert.inference.target import Target
-from kundenwert.models.core import ContractModel, FixedParameters, Model, PurchaseModel, SpendModel, check_model
+from kundenwert.models.core import (
+    CampaignModel,
+    ContractModel,
+    FixedParameters,
+    Model,
+    PurchaseModel,
+    SpendModel,
+    check_model,
+)
 from kundenwert.parallel import threads
 from kundenwert.posterior.assembly import posterior_of
 from kundenwert.posterior.base import Provenance
+from kundenwert.posterior.campaign import prior_draws
 from kundenwert.priors import Flat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kundenwert.histories import Cells, ContractHistories, CustomerHistories, Histories, OpportunityHistories
+    from kundenwert.histories import (
+        CampaignLog,
+        Cells,
+        ContractHistories,
+        CustomerHistories,
+        Histories,
+        OpportunityHistories,
+    )
     from kundenwert.models.core import Array
+    from kundenwert.posterior.campaign import CampaignPosterior
     from kundenwert.posterior.contract import ContractPosterior
     from kundenwert.posterior.purchase import PurchasePosterior
     from kundenwert.posterior.spend import SpendPosterior
+
+    type AnyPosterior = PurchasePosterior | SpendPosterior | ContractPosterior | CampaignPosterior
 
 __all__ = ["fit", "fixed"]
 
@@ -64,20 +84,26 @@ def fit(
 ) -> ContractPosterior: ...
 
 
+@overload
 def fit(
-    model: PurchaseModel[Any] | SpendModel[Any] | ContractModel[Any],
-    histories: CustomerHistories | OpportunityHistories | ContractHistories,
+    model: CampaignModel[Any], histories: CampaignLog, *, method: Method | None = None, seed: int | None = None
+) -> CampaignPosterior: ...
+
+
+def fit(
+    model: PurchaseModel[Any] | SpendModel[Any] | ContractModel[Any] | CampaignModel[Any],
+    histories: CustomerHistories | OpportunityHistories | ContractHistories | CampaignLog,
     *,
     method: Method | None = None,
     seed: int | None = None,
-) -> PurchasePosterior | SpendPosterior | ContractPosterior:
+) -> AnyPosterior:
     """Infer the parameters of a model from histories.
 
     Parameters
     ----------
-    model : PurchaseModel, SpendModel or ContractModel
+    model : PurchaseModel, SpendModel, ContractModel or CampaignModel
         The model with its priors, for example ``MBGNBD()``.
-    histories : CustomerHistories, OpportunityHistories or ContractHistories
+    histories : CustomerHistories, OpportunityHistories, ContractHistories or CampaignLog
         The customers.
     method : ImportanceSampling, NUTS or MAP, optional
         How. By default importance sampling; if its diagnostics say no, NUTS takes over, with a warning. More than 20
@@ -87,7 +113,7 @@ def fit(
 
     Returns
     -------
-    PurchasePosterior, SpendPosterior or ContractPosterior
+    PurchasePosterior, SpendPosterior, ContractPosterior or CampaignPosterior
         According to the model. Rates and times are in the unit of the histories.
 
     Raises
@@ -106,7 +132,16 @@ def fit(
     cells = model.aligned(cells)
     if not isinstance(method, MAP):
         _refuse_flat(model)
+    for caution in model.cautions():
+        warnings.warn(caution, InferenceWarning, stacklevel=2)
     task = _Task(model, cells, Target(model, cells), _checked_seed(seed), time.perf_counter())
+    return _posterior(task, histories, method)
+
+
+def _posterior(task: _Task, histories: Histories, method: Method | None) -> AnyPosterior:  # noqa: PLR0911 - one a method
+    model, pooled = task.model, isinstance(task.model, CampaignModel)
+    if isinstance(model, CampaignModel) and model.prior_only:
+        return _prior(task, model)
     match method:
         case MAP():
             return _map(task, histories)
@@ -114,15 +149,15 @@ def fit(
             return _nuts(task, method)
         case ImportanceSampling():
             return _importance(task, method)
-        case _ if task.target.dimension > MOST_DIMENSIONS:
+        case _ if task.target.dimension > MOST_DIMENSIONS and not pooled:
             return _nuts(task, NUTS(), f"NUTS, because the model has {task.target.dimension} quantities.")
         case _:
-            many = task.target.dimension > FEW_DIMENSIONS
+            many = task.target.dimension > FEW_DIMENSIONS and not pooled
             posterior = _importance(task, ImportanceSampling(points=MORE_POINTS if many else None))
             if posterior.diagnostics.ok:
                 return posterior
             note = f"Importance sampling did not fit ({' '.join(posterior.diagnostics.problems)}) NUTS took over."
-            warnings.warn(note, InferenceWarning, stacklevel=2)
+            warnings.warn(note, InferenceWarning, stacklevel=3)
             return _nuts(task, NUTS(), note)
 
 
@@ -138,7 +173,7 @@ def fixed(parameters: FixedParameters[SpendModel[Any]]) -> SpendPosterior: ...
 def fixed(parameters: FixedParameters[ContractModel[Any]]) -> ContractPosterior: ...
 
 
-def fixed(parameters: FixedParameters[Any]) -> PurchasePosterior | SpendPosterior | ContractPosterior:
+def fixed(parameters: FixedParameters[Any]) -> AnyPosterior:
     """A posterior of a single draw at given values: for published estimates, and for tests.
 
     Parameters
@@ -179,6 +214,11 @@ class _Task:
         return time.perf_counter() - self.began
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the data does not count, and what cannot be learned from it."""
+        return (*self.model.left_out(self.cells), *self.model.cautions())
+
+    @property
     def stream(self) -> np.random.SeedSequence:
         """Source of randomness: two models, or two sets of customers, are independent.
 
@@ -189,7 +229,7 @@ class _Task:
 
     def posterior(
         self, values: Sequence[Array], diagnostics: Diagnostics, p_infinite_mean: float | None = None
-    ) -> PurchasePosterior | SpendPosterior | ContractPosterior:
+    ) -> AnyPosterior:
         """The posterior with these parameters, each of shape (chains, draws)."""
         return posterior_of(
             self.model,
@@ -206,10 +246,23 @@ class _Task:
         )
 
 
-def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | SpendPosterior | ContractPosterior:
+def _prior(task: _Task, model: CampaignModel[Any]) -> AnyPosterior:
+    values = prior_draws(model, ImportanceSampling().draws, np.random.default_rng(task.stream))
+    notes = (*model.left_out(task.cells), f"Prior only: {model.prior_only}.")
+    return task.posterior(
+        values,
+        Diagnostics(method="prior", draws=values[0].size, chains=1, seed=task.seed, seconds=task.seconds, notes=notes),
+    )
+
+
+def _importance(task: _Task, method: ImportanceSampling) -> AnyPosterior:
     rng = np.random.default_rng(task.stream)
     try:
-        weighted = importance_points(task.target, method, rng)
+        hierarchy = task.model.hierarchy(task.cells)
+        if hierarchy is None:
+            weighted = importance_points(task.target, method, rng)
+        else:
+            weighted = hierarchical_points(task.target, hierarchy, method, rng)
     except np.linalg.LinAlgError as error:
         message = (
             "the posterior collapses onto fewer dimensions than it has parameters, as when amounts never vary; "
@@ -227,7 +280,7 @@ def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | 
         rounds=weighted.rounds,
         pareto_k=weighted.pareto_k,
         ess=weighted.ess,
-        notes=task.model.left_out(task.cells),
+        notes=task.notes,
     )
     p_infinite_mean = None
     if isinstance(task.model, SpendModel):  # from all weighted points: the tail may be too thin for the draws kept
@@ -236,7 +289,7 @@ def _importance(task: _Task, method: ImportanceSampling) -> PurchasePosterior | 
     return task.posterior([value[None] for value in values], diagnostics, p_infinite_mean)
 
 
-def _nuts(task: _Task, method: NUTS, *notes: str) -> PurchasePosterior | SpendPosterior | ContractPosterior:
+def _nuts(task: _Task, method: NUTS, *notes: str) -> AnyPosterior:
     from kundenwert.inference.pymc import run_nuts
 
     chains = run_nuts(task.model, task.cells, method, int(task.stream.generate_state(1)[0]), threads())
@@ -250,12 +303,12 @@ def _nuts(task: _Task, method: NUTS, *notes: str) -> PurchasePosterior | SpendPo
         ess=chains.ess,
         r_hat=chains.r_hat,
         divergences=chains.divergences,
-        notes=(*task.model.left_out(task.cells), *notes),
+        notes=(*task.notes, *notes),
     )
     return task.posterior(values, diagnostics)
 
 
-def _map(task: _Task, histories: Histories) -> PurchasePosterior | SpendPosterior | ContractPosterior:
+def _map(task: _Task, histories: Histories) -> AnyPosterior:
     mode = find_mode(task.target, exact=True)
     values = task.target.parameters(mode.location[:, None])
     log_likelihood = float(task.target.log_likelihood(mode.location[:, None])[0])
@@ -265,7 +318,7 @@ def _map(task: _Task, histories: Histories) -> PurchasePosterior | SpendPosterio
         log_likelihood += float(task.model.log_constant(histories)[entering].sum())
     except MissingInformationError:
         where += ", but for a constant that these histories do not tell"
-    notes = (*task.model.left_out(task.cells), f"{where}: {log_likelihood:.2f}.")
+    notes = (*task.notes, f"{where}: {log_likelihood:.2f}.")
     diagnostics = Diagnostics(method="MAP", draws=1, chains=1, seed=task.seed, seconds=task.seconds, notes=notes)
     return task.posterior([np.reshape(value, (1, 1)) for value in values], diagnostics)
 

@@ -116,6 +116,19 @@ def test_a_customer_met_twice_counts_once():
     assert others == pytest.approx(once / 2, rel=0.02)
 
 
+def test_a_single_customer_has_no_standard_error():
+    """As in compare: one customer at two origins is still one customer."""
+    rows = pd.DataFrame({"customer_id": 7, "date": pd.to_datetime(["2024-01-01", "2024-02-01", "2024-04-15"])})
+    dates = ["2024-02-20", "2024-03-20"]
+    summary = rolled(rows, origins=dates, horizon=kw.days(20), until="2024-06-01", method=kw.MAP()).summary
+    assert summary["difference_se"].isna().all()
+    assert summary["difference"].notna().all()
+    two = pd.concat([rows, rows.assign(customer_id=8).iloc[:1]])
+    summary = rolled(two, origins=dates, horizon=kw.days(20), until="2024-06-01", method=kw.MAP()).summary
+    assert summary["difference_se"].iloc[0] == 0
+    assert summary["difference_se"].iloc[1] > 0
+
+
 def test_only_customers_known_at_the_origin_are_scored():
     table = rolled(origins=["1997-01-31", "1997-02-28"], horizon=kw.days(28), models={"MBG/NBD": kw.MBGNBD()}).table
     first = LOG.groupby("customer_id")["date"].min()

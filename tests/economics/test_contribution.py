@@ -194,6 +194,36 @@ def test_another_log_is_noticed():
         kw.contribution_to_date(moved.iloc[:4], histories, SHOP)
 
 
+def test_other_amounts_are_noticed():
+    histories = summary(ROWS)
+    again = r"in the same currency and with no row twice, or make them anew"
+    with pytest.raises(RowError, match=rf"'b' paid 55 for the first purchase .* is 50 \(2 such customers\).*{again}"):
+        kw.contribution_to_date(ROWS.assign(paid=ROWS["paid"] * 1.1), histories, SHOP)
+    twice = pd.concat([ROWS, ROWS.iloc[[3]]])
+    with pytest.raises(RowError, match=r"customer 'a' paid 80 for repeat purchases in the log.* is 50 \(1 such"):
+        kw.contribution_to_date(twice, histories, SHOP)
+    twice = pd.concat([ROWS, ROWS.iloc[[1]]])
+    with pytest.raises(RowError, match=r"customer 'a' paid 20 for the first purchase in the log; .* is 10 "):
+        kw.contribution_to_date(twice, histories, SHOP)
+    hardly = ROWS.assign(paid=ROWS["paid"] * (1 + 1e-8))
+    with pytest.raises(RowError, match=r"paid 50\.0000005 for the first purchase"):
+        kw.contribution_to_date(hardly, histories, SHOP)
+
+
+def test_rounding_is_no_other_log():
+    """What is left after refunds depends on the order of the rows, in its last digits."""
+    rng = np.random.default_rng(3)
+    rows = log(*[("a", "2024-01-10", round(amount, 2)) for amount in rng.gamma(2, 50, 200)])
+    refunds = rows.assign(paid=-rows["paid"])
+    more = log(("a", "2024-05-01", 20), ("b", "2024-01-10", 5))
+    everything = pd.concat([rows, more, refunds.sample(frac=1, random_state=1).assign(when=rows["when"].max())])
+    histories = summary(everything, net_refunds=True)
+    for seed in range(20):
+        shuffled = everything.sample(frac=1, random_state=seed)
+        revenue = kw.contribution_to_date(shuffled, histories, SHOP)["revenue"]
+        assert revenue.to_dict() == pytest.approx({"a": 20.0, "b": 5.0}, abs=1e-9)
+
+
 def test_channels_must_be_known():
     histories = summary(ROWS)
     customers = pd.DataFrame({"customer_id": ["a", "b"], "channel": ["search", "radio"], "number": [1, 2]})

@@ -21,6 +21,7 @@ from kundenwert.errors import (
 )
 from kundenwert.histories.parts import Spend
 from kundenwert.models.core import NUMPY, history_of
+from kundenwert.posterior.summary import Estimate
 from tests import cdnow, contracts
 from tests.customers import histories_of
 
@@ -321,6 +322,15 @@ def test_cdnow():
     assert "946" in words
 
 
+def test_nothing_has_no_sign():
+    purchases, spend = cdnow.posterior("MBGNBD").thinned(8), cdnow.posterior("GammaGamma").thinned(8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DependenceWarning)
+        found = kw.spend_dependence(purchases, spend, cdnow.sample(300))
+    tiny = replace(found, effect_on_value=Estimate(0.9999, 0.9998, 1.0001))
+    assert "all customers: +0.0% (+0.0% to +0.0%)" in repr(tiny)
+
+
 def test_the_unit_of_time_and_the_draws_do_not_matter():
     histories, _ = market(PURCHASES["MBGNBD"], LOG_NORMAL, 0.3, 600, seed=5)
     days = kw.MBGNBD.Parameters(**{**LEAVING, "alpha": 42.0, "unit": "day"})
@@ -388,6 +398,29 @@ def test_a_correction_goes_with_its_own_models_only():
             value(other, amounts, linked)
     with pytest.raises(SpecificationError, match="leave it out for contracts and for a KnownAmount"):
         value(purchases, kw.KnownAmount(20.0))
+
+
+def test_scores_and_totals_are_corrected_alike():
+    purchases, spend, histories = kw.fixed(PURCHASES["MBGNBD"]), kw.fixed(GAMMA_GAMMA), cdnow.sample(300)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DependenceWarning)
+        dependence = kw.spend_dependence(purchases, spend, histories)
+    economics = kw.Economics(margin=0.3, annual_discount_rate=0.1, order_cost=1.0)
+    asked: Any = {"horizon": kw.years(1), "dependence": dependence}
+    single = kw.net_present_value(purchases, spend, histories, economics, **asked)
+    scores = kw.score(purchases, spend, histories, economics, **asked)
+    np.testing.assert_allclose(scores["npv"], single["mean"], rtol=1e-12)
+    group = pd.Series(histories.frequency.clip(max=1), index=histories.customer_id, name="came_back")
+    equity = kw.customer_equity(purchases, spend, histories, economics, by=group, **asked)
+    for part, name in (("npv", "mean"), ("margin", "margin"), ("order_cost", "order_cost")):
+        sums = single[name].groupby(group).sum()
+        np.testing.assert_allclose(equity.table[part], [*sums, sums.sum()], rtol=1e-12)
+    assert equity.total.mean == pytest.approx(single["mean"].sum(), rel=1e-12)
+    plain = kw.score(purchases, spend, histories, economics, horizon=kw.years(1))
+    pd.testing.assert_frame_equal(plain.iloc[:, :12], scores.iloc[:, :12])
+    assert (abs(scores["npv"] / plain["npv"] - 1) > 1e-3).mean() > 0.9
+    with pytest.raises(SpecificationError, match="hand the same posteriors"):
+        kw.customer_equity(kw.fixed(PURCHASES["BGNBD"]), spend, histories, economics, **asked)
 
 
 @pytest.mark.parametrize("name", PURCHASES)

@@ -148,6 +148,16 @@ def test_silence_only_makes_it_worse():
     assert table["gap_p_value"].is_monotonic_decreasing
 
 
+def test_silence_saves_where_service_ends_with_it():
+    posterior = kw.fixed(kw.MBGNBD.Parameters(r=0.5, alpha=6.0, a=0.8, b=1.6, unit="week"))
+    rule = kw.WhilePAliveAbove(0.5)
+    served = kw.Economics(margin=0.3, annual_discount_rate=0.1, annual_retention_cost=50.0, retention_rule=rule)
+    silent = histories_of(4, 25.0, [25.0, 150.0], unit="week")
+    just, long = kw.early_warning(posterior, FEE, silent, served, horizon=THREE_YEARS).sort_index()["value_at_stake"]
+    assert abs(just) < 1
+    assert long < -5
+
+
 def test_portions_units_and_currency_do_not_matter(monkeypatch):
     purchases, spend = cdnow.posterior("MBGNBD").thinned(20), cdnow.posterior("GammaGamma").thinned(20)
     histories = cdnow.sample(60)

@@ -1,7 +1,12 @@
 """What economics may be."""
 
+import copy
+import pickle
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 
 import kundenwert as kw
@@ -33,6 +38,20 @@ def test_it_is_frozen():
     economics = kw.Economics(margin=0.3, annual_discount_rate=0.1)
     with pytest.raises(AttributeError):
         economics.margin = 0.5  # type: ignore[misc]  # what is tested
+
+
+def test_it_is_hashable_and_keeps_its_costs():
+    costs = {"search": 12.0, "social": 20.0}
+    one, other = (
+        kw.Economics(margin=0.3, annual_discount_rate=0.1, acquisition_cost=amounts)
+        for amounts in (costs, {"social": 20, "search": 12})
+    )
+    assert len({one, other}) == 1
+    assert one != replace(one, acquisition_cost={"search": 12.0})
+    costs["search"] = 99.0
+    assert one.acquisition_cost == {"search": 12.0, "social": 20.0}
+    assert repr(one.acquisition_cost) == "{'search': 12.0, 'social': 20.0}"
+    assert pickle.loads(pickle.dumps(one)) == one == copy.deepcopy(one)  # noqa: S301 - its own
 
 
 def test_service_by_the_year_needs_to_know_how_long_a_period_takes():
@@ -76,6 +95,21 @@ RULES = "EveryoneFor, WhilePAliveAbove, WhileReturnProbabilityAbove, WhileActive
             {"acquisition_cost": {"search": kw.PerCustomer("x")}},
             "acquisition_cost of channel 'search' must be an amount",
         ),
+        ({"acquisition_cost": {}}, "acquisition_cost is by channel, and there is none; expected one or more"),
+        ({"acquisition_cost": {1: 12}}, r"has the channel 1; expected its name, a string, as in \{'search'"),
+        ({"acquisition_cost": {"": 12}}, "has the channel ''"),
+        ({"order_cost": 1e308}, r"order_cost is an amount of money, 1e\+15 at most; got 1e\+308: check the amount"),
+        ({"acquisition_cost": {"search": 2e15}}, r"cost of channel 'search' is an amount of money, 1e\+15 at most"),
+        ({"order_cost": 10**400}, "order_cost is an amount of money"),
+        ({"order_cost": np.bool_(True)}, "order_cost is an amount of money"),
+        ({"margin": np.float32(30)}, rf"{PERCENT} np.float32\(30\.0\)"),
+        (
+            {
+                "annual_discount_rate": kw.Schedule([0.1, 0.2], every=kw.years(1)),
+                "referral": kw.Referral(per_purchase=0.02, value=1, generations=2),
+            },
+            r"changes over time, Schedule\(.*referral counts 2 generations.*expected one rate, or generations=1",
+        ),
         ({"referral": 0.02}, r"referral takes kundenwert.Referral\(per_purchase=…, value=…\), got 0\.02"),
         ({"discounting": "end"}, r"discounting takes kundenwert.Continuously\(\), StartOfPeriod"),
         ({"discounting": kw.EndOfPeriod}, "discounting takes"),
@@ -107,6 +141,19 @@ def test_terms_that_cannot_be(terms, message):
         (lambda: kw.Schedule([0.3], every=kw.LIFETIME), DurationError, "got LIFETIME"),
         (lambda: UNTYPED.Schedule([0.3], every=kw.renewals(2)), DurationError, r"got renewals\(2\)"),
         (lambda: kw.KnownAmount(-1), SpecificationError, "the amount of a purchase is an amount of money, 0 or more"),
+        (
+            lambda: kw.KnownAmount(1e308),
+            SpecificationError,
+            r"amount of a purchase is an amount of money, 1e\+15 at most",
+        ),
+        (
+            lambda: kw.Schedule(np.array([[0.3], [0.4]]), every=kw.years(1)),
+            SpecificationError,
+            r"one finite number or more.* got array\(\[\[",
+        ),
+        (lambda: kw.Schedule(np.array(0.3), every=kw.years(1)), SpecificationError, r"got array\(0\.3\)"),
+        (lambda: kw.Referral(per_purchase=0.1, value=-1e308), SpecificationError, r"1e\+15 at most, got -1e\+308"),
+        (lambda: kw.Referral(per_purchase=1e16, value=1), SpecificationError, r"new customers, .* got 1e\+16"),
         (lambda: UNTYPED.KnownAmount("29.90"), SpecificationError, "an amount of money"),
         (lambda: UNTYPED.StartOfPeriod(1), DurationError, r"such as kundenwert.months\(1\), got 1"),
         (lambda: kw.MiddleOfPeriod(kw.days(0)), DurationError, "an accounting period is a duration"),
@@ -137,3 +184,44 @@ def test_terms_that_cannot_be(terms, message):
 def test_parts_that_cannot_be(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_numbers_of_numpy_are_numbers():
+    """They are kept as those of Python."""
+    terms = UNTYPED.Economics(
+        margin=UNTYPED.Growing(start=np.float32(0.25), annual_growth_rate=np.float64(0.5)),
+        annual_discount_rate=np.float32(0.125),
+        order_cost=np.int64(2),
+        annual_retention_cost=np.float32(1.5),
+        retention_rule=UNTYPED.WhilePAliveAbove(np.float32(0.25)),
+        acquisition_cost={"search": np.int64(12), "social": Fraction(1, 4)},
+        referral=UNTYPED.Referral(per_purchase=np.float32(0.5), value=np.int64(-3), generations=np.int64(3)),
+    )
+    assert terms == kw.Economics(
+        margin=kw.Growing(start=0.25, annual_growth_rate=0.5),
+        annual_discount_rate=0.125,
+        order_cost=2.0,
+        annual_retention_cost=1.5,
+        retention_rule=kw.WhilePAliveAbove(0.25),
+        acquisition_cost={"search": 12.0, "social": 0.25},
+        referral=kw.Referral(per_purchase=0.5, value=-3.0, generations=3),
+    )
+    assert "np." not in repr(terms)
+    assert repr(UNTYPED.KnownAmount(np.int64(30))) == "KnownAmount(amount=30.0)"
+    assert UNTYPED.Economics(margin=np.int64(1), annual_discount_rate=np.int64(0)).margin == 1
+    for values in (np.array([0.25, 0.5]), np.array([0.25, 0.5], dtype=np.float32), [np.float32(0.25), 0.5]):
+        assert repr(UNTYPED.Schedule(values, every=kw.years(1))) == "Schedule(values=(0.25, 0.5), every=years(1))"
+    rules = UNTYPED.PhaseRules(doubt_until=np.float32(0.75), cooling_below=np.float64(0.5))
+    assert (rules.doubt_until, type(rules.doubt_until), type(rules.cooling_below)) == (0.75, float, float)
+
+
+def test_costs_by_channel_cannot_be_changed():
+    terms: Any = kw.Economics(margin=0.3, annual_discount_rate=0.1, acquisition_cost={"search": 12.0})
+    with pytest.raises(TypeError, match="item assignment"):
+        terms.acquisition_cost["search"] = 1.0
+
+
+def test_a_schedule_that_does_not_change_is_one_rate():
+    rates = kw.Schedule([0.1, 0.1], every=kw.years(1))
+    referral = kw.Referral(per_purchase=0.02, value=1, generations=2)
+    assert kw.Economics(margin=0.3, annual_discount_rate=rates, referral=referral).referral is referral

@@ -31,6 +31,7 @@ PATHS: dict[str, Any] = {
     "schedules": {
         "margin": kw.Schedule([0.3, 0.25], every=kw.months(7)),
         "annual_discount_rate": kw.Schedule([0.1, 0.05], every=kw.years(2)),
+        "referral": kw.Referral(per_purchase=0.02, value=9.0),
     },
     "growing": {"margin": kw.Growing(start=0.3, annual_growth_rate=0.04)},
     "accounting": {"discounting": kw.EndOfPeriod(kw.months(1))},
@@ -77,7 +78,7 @@ def test_the_unit_of_time(name, unit, path, horizon):
     length = kw.weeks(1).in_unit(unit)
     weekly = kw.fixed(model.Parameters(**plain, **times, unit="week"))
     other = kw.fixed(model.Parameters(**plain, **{key: t * length for key, t in times.items()}, unit=unit))
-    terms, known = economics(**PATHS[path], **COSTS), kw.KnownAmount(30.0)
+    terms, known = economics(**COSTS | PATHS[path]), kw.KnownAmount(30.0)
     expected = kw.net_present_value(weekly, known, SEVEN, terms, horizon=horizon)
     np.testing.assert_allclose(kw.net_present_value(other, known, SEVEN, terms, horizon=horizon), expected, rtol=1e-9)
 

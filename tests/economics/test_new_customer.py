@@ -15,7 +15,7 @@ import kundenwert as kw
 from kundenwert.economics.flows.timeline import Timeline
 from kundenwert.economics.newcomers.newcomers import new_cells
 from kundenwert.economics.serving.path import WithCutoffs
-from kundenwert.errors import DurationError, InfiniteValueError, SpecificationError
+from kundenwert.errors import DurationError, InfiniteValueError, SizeError, SpecificationError
 from tests import cdnow, contracts
 from tests.customers import histories_of, with_draws
 
@@ -188,8 +188,8 @@ def test_a_simulated_market_pays_back_as_expected(model):
         p = np.mean(back <= truth)
         assert share == pytest.approx(p, abs=3 * math.sqrt(p * (1 - p) * (1 / CUSTOMERS + 1 / 50_000)))
     row = found.payback.loc["single customer"]
-    assert row["never"] == pytest.approx(1 - shown["single customer"].iloc[-1], abs=1e-12)
-    assert row["within_horizon"] + row["never"] == pytest.approx(1, abs=1e-12)
+    assert row["later_or_never"] == pytest.approx(1 - shown["single customer"].iloc[-1], abs=1e-12)
+    assert row["within_limit"] + row["later_or_never"] == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize("cost", [9.0, 15.1, 20.0, 40.0])
@@ -205,7 +205,38 @@ def test_payback_of_the_average_is_where_the_curve_reaches_the_cost(cost):
         truth = brentq(lambda t: 15 * (1 + expected_purchases(MBG, t)) - cost, 1e-6, 5 * WEEKS)
     assert row["median"] == pytest.approx(truth, rel=1e-8)
     assert (row["lower"], row["upper"]) == (row["median"], row["median"])
-    assert (row["within_horizon"], row["never"]) == ((1.0, 0.0) if cost <= most else (0.0, 1.0))
+    assert (row["within_limit"], row["later_or_never"]) == ((1.0, 0.0) if cost <= most else (0.0, 1.0))
+
+
+STEPS = kw.Schedule([0.3, 0.0, 0.9], every=kw.months(7))
+
+
+@pytest.mark.parametrize("cost", [18.29, 23.0, 30.0, 39.9])
+@pytest.mark.parametrize("discounting", [kw.Continuously(), kw.EndOfPeriod(kw.months(4))], ids=repr)
+def test_payback_of_the_average_where_the_curve_has_kinks(cost, discounting):
+    economics = replace(SHOP, margin=STEPS, order_cost=0.0, acquisition_cost=cost, discounting=discounting)
+    found = value(economics=economics, horizon=kw.years(20))
+    back = found.payback["median"].iloc[0]
+    before, after = found.curve([kw.weeks(back * (1 - 1e-9)), kw.weeks(back * (1 + 1e-9))])["mean"]
+    assert before < cost <= after
+
+
+def test_long_horizons_are_looked_at_to_their_end():
+    regular = kw.fixed(kw.MBGNBD.Parameters(r=20.0, alpha=80.0, a=0.2, b=20.0, unit="year"))
+    economics = kw.Economics(margin=0.3, annual_discount_rate=0.01, acquisition_cost=70.0)
+    found = value(regular, economics=economics, horizon=kw.years(40), futures=2000)
+    assert found.limit == 40
+    row = found.payback.loc["average customer"]
+    assert (found.table["probability_it_pays"].iloc[0], row["within_limit"]) == (1, 1)
+    assert found.curve([kw.years(row["median"])])["mean"].iloc[0] == pytest.approx(70, rel=1e-9)
+    assert 20 < row["median"] < 40
+    assert 20 < found.payback.loc["single customer", "median"] < 40
+    assert found.curve().index[-1] == 40
+    forever = value(regular, economics=economics, horizon=kw.LIFETIME)
+    assert forever.limit == 20
+    assert forever.payback.loc["average customer", "later_or_never"] == 1
+    with pytest.raises(SizeError, match="a curve over 40,000 renewals is longer than the 32,768 allowed"):
+        contract_value(contracts.fixed(0.7, 1.6), horizon=kw.renewals(40_000))
 
 
 def test_payback_at_once_and_never():
@@ -213,12 +244,12 @@ def test_payback_at_once_and_never():
     assert (free.payback[["median", "lower", "upper"]] == 0).all(axis=None)
     assert (free.payback_probability() == 1).all(axis=None)
     dear = value(economics=replace(SHOP, acquisition_cost=1e6), futures=1000)
-    assert (dear.payback["never"] == 1).all()
+    assert (dear.payback["later_or_never"] == 1).all()
     assert np.isinf(dear.payback["median"]).all()
     assert dear.table["probability_it_pays"].iloc[0] == 0
     # a first purchase that costs more than it brings has to be earned back, even if the customer was free
     costly = value(economics=replace(SHOP, acquisition_cost=0.0, order_cost=10.0), first_amount=kw.KnownAmount(20.0))
-    assert costly.payback.loc["average customer", "never"] == 1
+    assert costly.payback.loc["average customer", "later_or_never"] == 1
     later = value(economics=replace(SHOP, acquisition_cost=0.0), first_amount=kw.KnownAmount(1.0))
     assert 0 < later.payback.loc["average customer", "median"] < 20
 
@@ -230,6 +261,7 @@ def test_first_purchases_count_if_they_are_to():
     assert with_first.table["mean"].iloc[0] == pytest.approx(without.table["mean"].iloc[0] + 0.3 * 30 - 1.5, rel=1e-12)
     assert known.table["mean"].iloc[0] == pytest.approx(with_first.table["mean"].iloc[0] + 0.3 * 20, rel=1e-12)
     assert without.curve()["mean"].iloc[0] == 0
+    assert value(first_purchase=np.True_).table.equals(with_first.table)
     schedule = replace(SHOP, margin=kw.Schedule([0.4, 0.2], every=YEAR), discounting=kw.EndOfPeriod(kw.months(1)))
     assert parts(value(economics=schedule))["first_purchase"] == pytest.approx(0.4 * 30, rel=1e-12)
 
@@ -283,8 +315,10 @@ def test_draws_without_a_mean_amount_are_left_out():
     found = value(with_draws(kw.MBGNBD, unit="week", **THETA), spend, futures=2000)
     assert parts(found)["first_purchase"] == pytest.approx(0.3 * 40, rel=1e-12)
     assert np.isfinite(found.table.to_numpy()).all()
-    with pytest.raises(InfiniteValueError, match="mean amount of the population is infinite"):
+    with pytest.raises(InfiniteValueError, match="mean amount of the population is infinite") as refused:
         value(spend=replace(spend, p_infinite_mean=0.01))
+    assert "what a new customer is expected to spend" in str(refused.value)
+    assert "these customers" not in str(refused.value)
     with pytest.raises(InfiniteValueError, match="without discounting"):
         value(economics=PLAIN, horizon=kw.LIFETIME)
 
@@ -334,19 +368,53 @@ def test_contracts_are_sums_over_renewals():
     assert parts(found)["first_purchase"] == pytest.approx(20)
     assert parts(found)["repeat_purchases"] == pytest.approx(20 * discount @ active, rel=1e-9)
     assert parts(found)["retention_cost"] == pytest.approx(1 + (discount * active)[:-1].sum(), rel=1e-9)
-    curve = 20 + np.cumsum(20 * discount * active - np.r_[1, (discount * active)[:-1]])
-    assert found.curve()["mean"].to_numpy() == pytest.approx(np.r_[20, curve], rel=1e-9)
+    # the service of each period is paid at its start, and none begins at the last renewal
+    curve = 19 + np.cumsum(20 * discount * active - np.r_[(discount * active)[:-1], 0])
+    assert found.curve()["mean"].to_numpy() == pytest.approx(np.r_[19, curve], rel=1e-9)
     average, single = found.payback["median"]
     assert average == 1 + np.argmax(curve >= 70)
-    # a single contract pays 20 less 1 for service per period: at renewal 4 for the fifth time, then there are 70
-    paid = 20 + np.cumsum(20 * discount - np.r_[1, discount[:-1]])
+    # a single contract pays 20 less 1 for service per period: at renewal 3 for the fourth time, then there are 76
+    paid = 19 + np.cumsum(20 * discount - np.r_[discount[:-1], 0])
     needed = 1 + int(np.argmax(paid >= 70))
     assert single == np.inf
-    share = found.payback.loc["single customer", "within_horizon"]
+    share = found.payback.loc["single customer", "within_limit"]
     p = active[needed - 1]
     assert share == pytest.approx(p, abs=3 * math.sqrt(p * (1 - p) / 50_000))
     assert found.payback_probability()["single customer"].loc[needed - 1] == 0
     assert found.payback_probability()["single customer"].loc[needed] == share
+
+
+def test_service_of_contracts_is_paid_at_the_start_of_each_period():
+    economics = kw.Economics(
+        margin=0.3,
+        annual_discount_rate=0.0,
+        acquisition_cost=11.0,
+        annual_retention_cost=6.0,
+        retention_rule=kw.WhileActive(),
+    )
+    member = contracts.fixed(0.7, 1.2)
+    found = value(member, economics=economics, horizon=kw.renewals(5), every=YEAR, futures=10_000)
+    # who always renews has brought 9 - 6 = 3 at once, and 6, 9, 12, 15, 24 at the renewals
+    assert found.curve()["mean"].iloc[0] == pytest.approx(3, rel=1e-12)
+    back = found.payback_probability()["single customer"]
+    assert (back.loc[:2] == 0).all()
+    share = math.exp(betaln(0.7, 1.2 + 3) - betaln(0.7, 1.2))
+    assert back.loc[3] == pytest.approx(share, abs=3 * math.sqrt(share * (1 - share) / 10_000))
+    assert back.loc[3] == back.loc[5]
+    dearer = value(
+        member, economics=replace(economics, acquisition_cost=4.0), horizon=kw.renewals(5), every=YEAR, futures=1000
+    )
+    assert dearer.payback_probability()["single customer"].loc[0] == 0
+    discounted = replace(economics, annual_discount_rate=0.1)
+    for horizon in (kw.renewals(1), kw.renewals(5)):
+        found = value(member, economics=discounted, horizon=horizon, every=YEAR)
+        worth = found.table["highest_acquisition_cost"].iloc[0]
+        assert found.curve()["mean"].iloc[-1] == pytest.approx(worth, rel=1e-9)
+    forever = value(member, economics=discounted, horizon=kw.LIFETIME, every=YEAR).curve()["mean"]
+    longer = value(member, economics=discounted, horizon=kw.renewals(40), every=YEAR).curve(
+        [kw.renewals(n) for n in range(21)]
+    )["mean"]
+    np.testing.assert_allclose(forever, longer, rtol=1e-12)  # the twenty-first period is served as well
 
 
 def test_contracts_for_life():
@@ -390,13 +458,13 @@ def test_opportunities_are_counted():
     bought = model.model.simulate(theta, np.full(CUSTOMERS, 6.0), np.random.default_rng(1))
     more = np.bincount(bought.customer, 9 * 1.1**-bought.time, CUSTOMERS)
     p = np.mean(more >= 7)
-    assert found.payback.loc["single customer", "within_horizon"] == pytest.approx(
+    assert found.payback.loc["single customer", "within_limit"] == pytest.approx(
         p, abs=3 * math.sqrt(p * (1 - p) * (1 / CUSTOMERS + 1 / 50_000))
     )
 
 
 def test_the_same_seed_gives_the_same_customers():
-    first, again, other = (value(futures=3000, seed=seed).payback for seed in (1, 1, 2))
+    first, again, other = (value(futures=3000, seed=seed).payback for seed in (1, np.int64(1), 2))
     assert first.equals(again)
     assert not first.equals(other)
     assert "3.00" in repr(value(economics=replace(SHOP, margin=0.1, order_cost=0.0), horizon=kw.days(1e-9)))

@@ -8,6 +8,7 @@ import pytest
 from scipy.special import roots_jacobi
 
 import kundenwert as kw
+from kundenwert.economics.assumptions.referral import worth_of_purchase
 from kundenwert.errors import (
     ColumnError,
     DataError,
@@ -345,6 +346,16 @@ def test_amounts_are_looked_up_too():
         kw.net_present_value(SHOP, fee, THREE, terms(), horizon=THREE_YEARS)
     with pytest.raises(RowError, match="customer 1 has fee = inf; expected an amount of money, 0 or more"):
         kw.net_present_value(SHOP, fee, THREE, terms(), horizon=THREE_YEARS, customers=columns(fee=[3, np.inf, 1]))
+    with pytest.raises(RowError, match=r"customer 2 has fee = 1e\+308; expected .*0 or more and 1e\+15 at most"):
+        kw.net_present_value(SHOP, fee, THREE, terms(), horizon=THREE_YEARS, customers=columns(fee=[3, 1, 1e308]))
+
+
+def test_the_largest_amounts_overflow_nothing():
+    most = terms(order_cost=1e15, referral=kw.Referral(per_purchase=0.02, value=-1e15, generations=3))
+    table = kw.net_present_value(SHOP, kw.KnownAmount(1e15), THREE, most, horizon=kw.LIFETIME)
+    one = terms(order_cost=1, referral=kw.Referral(per_purchase=0.02, value=-1, generations=3))
+    expected = kw.net_present_value(SHOP, kw.KnownAmount(1), THREE, one, horizon=kw.LIFETIME)
+    np.testing.assert_allclose(table, 1e15 * expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -508,3 +519,58 @@ def test_nothing_is_worth_nothing(purchases, spend):
         npv(purchases, spend, economics=terms(margin=kw.Schedule([0, 0.3], every=kw.years(3)))),
     ):
         assert (table == 0).all(axis=None)
+
+
+NOBODY = THREE.take([])
+
+
+@pytest.mark.parametrize("horizon", [THREE_YEARS, kw.LIFETIME])
+@pytest.mark.parametrize(
+    "economics",
+    [
+        terms(),
+        terms(discounting=kw.EndOfPeriod(kw.months(3))),
+        terms(margin=kw.Schedule([0.3, 0.2], every=kw.years(1)), order_cost=1),
+        serving(kw.WhilePAliveAbove(0.2), annual_discount_rate=kw.Schedule([0.1, 0.2], every=kw.years(1))),
+    ],
+    ids=["plain", "periods", "margins", "rates"],
+)
+def test_nobody_is_worth_nothing(economics, horizon):
+    table = kw.net_present_value(SHOP, FEE, NOBODY, economics, horizon=horizon)
+    full = kw.net_present_value(SHOP, FEE, THREE, economics, horizon=horizon)
+    assert len(table) == 0
+    assert list(table.columns) == list(full.columns)
+
+
+def referred(purchases, per_purchase, generations):
+    referral = kw.Referral(per_purchase=per_purchase, value=3.0, generations=generations)
+    economics = terms(referral=referral, annual_discount_rate=0.1)
+    return kw.net_present_value(purchases, FEE, THREE, economics, horizon=THREE_YEARS)["referral"].to_numpy()
+
+
+@pytest.mark.parametrize("brought", [1e-300, 0.3, 1 - 1e-12])
+def test_generations_are_a_geometric_series(brought):
+    for generations in (1, 2, 7, 1000, 10**400):
+        referral = kw.Referral(per_purchase=brought / 4, value=3.0, generations=generations)
+        series = sum(brought**number for number in range(generations)) if generations < 1e6 else 1 / (1 - brought)
+        found = worth_of_purchase(referral, np.full(2, 3.0))  # with the first, four purchases
+        np.testing.assert_allclose(found, np.full(2, brought / 4 * 3.0 * series), rtol=1e-11)
+    nobody = kw.Referral(per_purchase=0.0, value=3.0, generations=5)
+    assert worth_of_purchase(nobody, np.array([1.0, np.inf])).tolist() == [0.0, 0.0]
+
+
+def test_no_draw_may_bring_more_and_more(purchases):
+    """A single draw of generations that grow would be the mean of all."""
+    new = purchases.draws.discounted_purchases(
+        histories_of([0], [0], [0], unit="week"), annual_discount_rate=0.1, horizon=THREE_YEARS
+    )
+    brings = 1 + np.sort(new.to_numpy().ravel())
+    between = (brings[-3] + brings[-4]) / 2
+    assert brings.mean() / between < 0.95
+    message = r"brings 0\.\d\d others on average .* one or more in 3 of 50 draws.* a shorter horizon, or generations=1"
+    for generations in (2, 20_000):
+        with pytest.raises(InfiniteValueError, match=message):
+            referred(purchases, 1 / between, generations)
+    assert (referred(purchases, 1 / between, 1) > 0).all()
+    everywhere = 0.999 / brings[-1]
+    assert np.isfinite(referred(purchases, everywhere, 20_000)).all()

@@ -549,3 +549,37 @@ def test_a_fitted_market():
     counts = found.round(9).groupby(list(found.columns)).size().reset_index(name="count")
     error = math.sqrt((counts["count"] ** 2 * counts["sd"] ** 2).sum() / 1000)
     assert abs(found["mean"].sum() - expected["mean"].sum()) < 3 * error
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"margin": kw.Growing(start=0.3, annual_growth_rate=-0.4), "annual_discount_rate": 0},
+        {"margin": kw.Schedule([0.3, 0.1, 0.0, 0.0], every=kw.years(1)), "annual_discount_rate": 0},
+        {
+            "margin": kw.Schedule([0.3, 0.0], every=kw.years(1)),
+            "annual_discount_rate": 0.1,
+            "discounting": kw.EndOfPeriod(kw.months(6)),
+        },
+    ],
+    ids=["shrinking", "ending", "ending, with periods"],
+)
+def test_for_life_without_discounting_where_margins_end(terms):
+    economics = kw.Economics(**terms)
+    found = realised(economics=economics, horizon=kw.LIFETIME)
+    expected = kw.net_present_value(MBG, SPENDS["known"], EIGHT, economics, horizon=kw.LIFETIME)
+    means_agree(found, expected, 2000)
+    if isinstance(economics.margin, kw.Schedule):  # nothing is left out
+        finite = realised(economics=economics, horizon=kw.years(2))
+        np.testing.assert_allclose(found["mean"], finite["mean"], rtol=0.2)
+    for costs in ({"order_cost": 1.0}, {"referral": kw.Referral(per_purchase=0.1, value=1.0)}):
+        free = replace(economics, annual_discount_rate=0, **costs)
+        with pytest.raises(InfiniteValueError, match="here margins, or costs and referrals, always count"):
+            realised(economics=free, horizon=kw.LIFETIME)
+
+
+def test_numbers_of_numpy_will_do():
+    options: Any = {"seed": np.int64(1), "futures": np.int32(200), "worst": np.float32(0.25)}
+    found = realised(risk_aversion=np.float32(0.125), **options)
+    same = realised(seed=1, futures=200, worst=0.25, risk_aversion=0.125)
+    pd.testing.assert_frame_equal(found, same, check_exact=True)

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import betainc
 
 import kundenwert as kw
-from kundenwert.errors import DurationError, SpecificationError
+from kundenwert.errors import DurationError, SizeError, SpecificationError
 from tests import cdnow
 from tests.customers import histories_of, with_draws
 
@@ -62,6 +63,20 @@ def test_simulated_customers_do_what_is_expected(law, observed):
     for name, seen in (("probability", wait <= 40), ("ever", np.isfinite(wait)), ("waiting_time", soon)):
         assert abs(seen.mean() - table[name]) < 3 * seen.std() / np.sqrt(len(seen)), name
         assert table[name] == table[f"{name}_lower"] == table[f"{name}_upper"]
+
+
+@pytest.mark.parametrize("weeks", [1.5, 10.0, 1040.0, 100_000.0])
+@pytest.mark.parametrize("k,r", [(2, 1000.0), (12, 1000.0), (12, 50.0)])
+def test_regular_buyers_come_back_after_their_usual_gap(k, r, weeks):
+    alpha = 2 * r / k
+    regular = kw.fixed(kw.MBGCNBD.Parameters(k=k, r=r, alpha=alpha, a=A, b=B, unit="week"))
+    # the gap is alpha times a ratio of gamma variables: odds of Beta(k, r), with mean alpha k/(r - 1)
+    odds = weeks / (alpha + weeks)
+    back = betainc(k, r, odds)
+    mean = alpha * k / (r - 1) * betainc(k + 1, r - 1, odds) / back
+    found = kw.second_purchase(regular, horizon=kw.weeks(weeks)).iloc[0]
+    assert found["probability"] == pytest.approx(back * B / (A + B), rel=1e-9)
+    assert found["waiting_time"] == pytest.approx(mean, rel=1e-9)
 
 
 def test_opportunities_are_counted():
@@ -128,6 +143,9 @@ def test_what_cannot_be_asked_is_refused():
         kw.second_purchase(POINT, horizon=52)  # type: ignore[arg-type]  # what is tested
     with pytest.raises(SpecificationError, match="LIFETIME"):
         kw.second_purchase(POINT, horizon=kw.LIFETIME)
+    donors: Any = kw.fixed(kw.BGBB.Parameters(alpha=1.2, beta=0.75, gamma=0.66, delta=2.8))
+    with pytest.raises(SizeError, match="100,000 are more than the 10,000 allowed"):
+        kw.second_purchase(donors, horizon=kw.opportunities(100_000))
     with pytest.raises(SpecificationError, match="takes time"):
         kw.second_purchase(POINT, horizon=kw.days(0))
     with pytest.raises(SpecificationError, match="interval"):

@@ -238,3 +238,12 @@ def test_bad_input(wrong, error, match):
 def test_quantiles_are_shares(wrong):
     with pytest.raises(SpecificationError, match="a share of the customers between 0 and 1"):
         kw.Quantile(wrong)
+
+
+def test_thresholds_may_be_numbers_of_numpy():
+    found = segmented(value_from=np.float32(5), contribution_from=np.int64(20), seed=np.int64(1))
+    pd.testing.assert_frame_equal(found.table, segmented().table)
+    assert (found.value_from, type(found.value_from)) == (5.0, float)
+    untyped: Any = kw
+    some = segmented(value_from=untyped.Quantile(np.float32(0.5)))
+    assert some.value_from == segmented(value_from=kw.Quantile(0.5)).value_from

@@ -150,3 +150,23 @@ def test_moments_that_are_few_already_stay():
     found = few(moments, 1.0, 2)
     assert sorted(found.times) == pytest.approx([1.0, 2.0, 3.0])
     assert [found.weights.sum(), found.start, found.forever] == pytest.approx([0.5, 0.5, 0.3])
+
+
+def test_a_timeline_seen_from_later_counts_the_same_money():
+    economics = kw.Economics(
+        margin=kw.Schedule([0.3, 0.4, 0.2], every=kw.years(1)),
+        annual_discount_rate=kw.Schedule([0.1, 0.2], every=kw.months(6)),
+    )
+    for timeline in (
+        Timeline.of(economics, 4.0, margin=True),
+        Timeline.of(economics, 4.0, margin=False),
+        Timeline.of(
+            kw.Economics(margin=kw.Growing(start=0.3, annual_growth_rate=0.05), annual_discount_rate=0.1),
+            math.inf,
+            margin=True,
+        ),
+    ):
+        u = np.array([0.1, 0.3, 0.9, 1.6, 3.2])
+        for years in (0.0, 0.25, 0.5, 0.7):
+            factor, later = timeline.later(years)
+            assert factor * later.discount(u) == pytest.approx(timeline.discount(years + u), rel=1e-14)

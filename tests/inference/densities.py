@@ -17,6 +17,7 @@ class _Density:
     """What a target asks of a model; the coordinates are those of positive quantities with flat priors."""
 
     dimension: int
+    numeric = False
 
     @property
     def quantities(self):

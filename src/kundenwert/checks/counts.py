@@ -10,18 +10,19 @@ import pandas as pd
 from scipy.special import ndtri
 
 from kundenwert.errors import DataError, SpecificationError
-from kundenwert.models.core import NUMPY, history_of
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.summary import check_interval
 
 if TYPE_CHECKING:
-    from kundenwert.histories import Histories
-    from kundenwert.models.core import Array
+    from kundenwert.histories import Cells, Histories
+    from kundenwert.models.core import AliveCustomer, Array
+    from kundenwert.posterior.values import PurchaseValues
 
 __all__ = ["purchase_counts"]
 
 DRAWS: Final = 200  # what is asked of counts needs no more
 LENGTHS: Final = 200  # of observation; more are put together with their neighbours
+FEW_LENGTHS: Final = 24  # where each takes long
 MORE: Final = "more"
 
 
@@ -86,7 +87,8 @@ def purchase_counts(
     observed = np.bincount(np.minimum(cells["x"], up_to + 1).astype(np.int64), cells.counts, up_to + 2)
     expected = np.zeros((up_to + 2, purchases.of_cells.draws))
     chance = np.zeros(up_to + 2)
-    for length, customers in zip(*_lengths(cells["T"], cells.counts), strict=True):
+    most = FEW_LENGTHS if purchases.model.by_history else LENGTHS
+    for length, customers in zip(*_lengths(cells["T"], cells.counts, most), strict=True):
         probability = _new_customer_counts(purchases, length, up_to)
         expected += customers * probability
         chance += customers * (probability * (1 - probability)).mean(axis=1)
@@ -102,11 +104,11 @@ def purchase_counts(
     )
 
 
-def _lengths(T: Array, counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[list[float], list[int]]:
+def _lengths(T: Array, counts: np.ndarray[tuple[int], np.dtype[np.int64]], most: int) -> tuple[list[float], list[int]]:
     """Distinct lengths of observation with the customers of each; neighbours together if there are too many."""
     lengths, place = np.unique(T, return_inverse=True)
     customers = np.bincount(place, counts)
-    together = math.ceil(len(lengths) / LENGTHS)
+    together = math.ceil(len(lengths) / most)
     starts = np.arange(0, len(lengths), together)
     of_runs = np.add.reduceat(customers, starts)
     if together > 1:
@@ -116,14 +118,20 @@ def _lengths(T: Array, counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tu
 
 def _new_customer_counts(purchases: PurchasePosterior, length: float, up_to: int) -> Array:
     """P(0, 1, …, up_to, more repeat purchases within `length` of the first), shape (up_to + 2, draws)."""
-    model, theta = purchases.model, purchases.theta
-    new = np.zeros((1, 1))
-    states = model.p_states(theta, history_of({"x": new[0], "t_x": new[0], "T": new[0]}), NUMPY)[:, 0]
-    customers = model.alive(theta, new, new)
-    result = np.zeros((up_to + 2, states.shape[1]))
+    values, new = purchases.of_cells, purchases.new_customer()
+    alive = values.p_alive(new, 0.0)(slice(0, 1))[0]
+    result = np.zeros((up_to + 2, values.draws))
     for count in range(up_to + 1):
-        for state, customer in zip(states, customers, strict=True):
-            result[count] += state * np.broadcast_to(customer.count_probability(count, length), (1, len(state)))[0]
-    result[0] += 1 - states.sum(axis=0)  # gone after the first purchase
+        result[count] = _exactly(values, new, count, length)
+    result[0] += 1 - alive  # gone after the first purchase
     result[-1] = np.maximum(0, 1 - result.sum(axis=0))
     return result
+
+
+def _exactly(values: PurchaseValues, new: Cells, count: int, length: float) -> Array:
+    """P(exactly `count` repeat purchases within `length` of the first and not gone after it), shape (draws,)."""
+
+    def expectation(customer: AliveCustomer) -> Array:
+        return customer.count_probability(count, length)
+
+    return np.asarray(values.expected(new, expectation)(slice(0, 1))[0])

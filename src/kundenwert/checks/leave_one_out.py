@@ -92,13 +92,13 @@ def leave_one_out(posterior: Posterior, histories: Histories, unit: Unit) -> Lea
             "give the histories it was fitted to"
         )
         raise DataError(message)
-    columns = {name: column[entering] for name, column in cells.columns.items()}
+    cells_used = cells.at(entering)
     draws = posterior.values[0].size
     tail = _tail_length(draws, _relative_efficiency(posterior))
     elpd, seen, pareto_k = np.empty((3, int(entering.sum())))
 
     def work(rows: slice) -> None:
-        log_likelihood = model.log_likelihood(theta, history_of(columns, rows), NUMPY)
+        log_likelihood = model.log_likelihood(theta, history_of(cells_used, rows), NUMPY)
         highest = log_likelihood.max(axis=1, keepdims=True)
         seen[rows] = highest[:, 0] + np.log(np.exp(log_likelihood - highest).mean(axis=1))
         elpd[rows], pareto_k[rows] = smoothed_mean(log_likelihood, tail)

@@ -40,8 +40,8 @@ class RollingOrigin:
         purchases per customer; ``elpd_loo``, the leave-one-out score per customer of what was known at the origin.
     summary
         One row a model, best first, over all origins and customers: ``log_score``; its ``difference`` to the best
-        model and the ``difference_se``, the standard error of that, paired by customer; at how many origins the
-        model was ``best``; and the other scores.
+        model and the ``difference_se``, the standard error of that, paired by customer (NaN for a single customer,
+        who has none); at how many origins the model was ``best``; and the other scores.
     """
 
     table: pd.DataFrame

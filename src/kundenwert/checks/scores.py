@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self, final
@@ -86,11 +87,16 @@ class Scores:
         return means if self.elpd_loo is None else means | {"elpd_loo": float(self.elpd_loo.mean())}
 
     def error_of_difference(self, other: Self) -> float:
-        """Standard error of the difference of mean log scores; a customer met at several origins counts once."""
+        """Standard error of the difference of mean log scores; a customer met at several origins counts once.
+
+        NaN for a single customer, who says nothing about how customers differ.
+        """
         difference = self.log_score - other.log_score
         _, who = np.unique(self.position, return_inverse=True)
         total = np.bincount(who, weights=difference - difference.mean())
-        return float(np.sqrt(np.sum(total**2) * len(total) / max(1, len(total) - 1)) / len(difference))
+        if len(total) == 1:
+            return math.nan
+        return float(np.sqrt(np.sum(total**2) * len(total) / (len(total) - 1)) / len(difference))
 
 
 def scores_of(name: str, posterior: PurchasePosterior, split: Split, horizon: Duration) -> Scores:
@@ -130,8 +136,7 @@ def _log_probability(posterior: PurchasePosterior, split: Split, horizon: Durati
     for count in np.unique(split.purchases):
         who = split.purchases == count
         needed, place = np.unique(cells.index[who], return_inverse=True)
-        columns = {name: column[needed] for name, column in cells.columns.items()}
-        some = replace(cells, columns=columns, counts=np.bincount(place), index=place)
+        some = replace(cells.at(needed), counts=np.bincount(place), index=place)
         probability[who] = posterior.of_cells.count_probability(some, length, int(count))[place]
     with np.errstate(divide="ignore"):
         return np.log(probability)

@@ -25,6 +25,7 @@ MAKERS: Final[dict[str, str]] = {
     "time": "CustomerHistories, made by kundenwert.summarize(log, …)",
     "opportunity": "OpportunityHistories, made by kundenwert.summarize_opportunities(log, …)",
     "renewal": "ContractHistories, made by kundenwert.ContractHistories.from_cohorts or from_pandas",
+    "campaign": "a CampaignLog, made by kundenwert.CampaignLog.from_pandas(table, organic=…, window=…)",
 }
 
 

@@ -7,8 +7,8 @@ cell and looked up per customer at the end.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, final, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal, Protocol, final
 
 import numpy as np
 import pandas as pd
@@ -21,32 +21,61 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.duration import Unit
+    from kundenwert.histories.campaign_terms import CampaignTerms
+    from kundenwert.histories.gap_lists import GapLists
 
-__all__ = ["Cells", "Clock", "CohortLabel", "HistoryColumn", "NeedsHistory", "check_needs", "collapse"]
+__all__ = [
+    "Cells",
+    "Clock",
+    "CohortLabel",
+    "HistoryColumn",
+    "NeedsHistory",
+    "check_needs",
+    "collapse",
+]
 
 type HistoryColumn = Literal[
-    "x", "t_x", "T", "total", "positive", "log_total", "log_squared_total", "cohort", "tenure", "ended"
+    "x",
+    "t_x",
+    "T",
+    "gaps",
+    "total",
+    "positive",
+    "log_total",
+    "log_squared_total",
+    "cohort",
+    "tenure",
+    "ended",
+    "offer",
+    "segment",
+    "returned",
+    "organic",
+    "shares",
 ]
 """What a model can ask of a history.
 
-Repeat purchases, recency and T (times or counts); sum of the repeat amounts, how many of them are positive, and the
-sums of their logarithms and squared logarithms; for contracts the position of the cohort, renewals so far, and whether
-the contract ended at the next one (1) or is active (0).
+Repeat purchases, recency and T (times or counts); the position of the list of gaps in :attr:`Cells.gaps`; sum of the
+repeat amounts, how many of them are positive, and the sums of their logarithms and squared logarithms; for contracts
+the position of the cohort, renewals so far, and whether the contract ended at the next one (1) or is active (0); for
+campaigns the position of the offer (0 for none) and of the segment, whether the customer returned, the log-odds of
+returning anyway, and on request how those who do not are shared out among states. Further columns of a campaign are
+numbered: see :mod:`kundenwert.histories.campaign_terms`.
 """
 
-type Clock = Literal["time", "opportunity", "renewal"]
-"""Whether histories measure time or count opportunities or renewals."""
+type Clock = Literal["time", "opportunity", "renewal", "campaign"]
+"""Whether histories measure time, count opportunities or renewals, or are the rows of a campaign."""
 
 type CohortLabel = str | int
 """What a cohort is called."""
 
-SORT_ORDER: tuple[HistoryColumn, ...] = (
+SORT_ORDER: Final[tuple[HistoryColumn, ...]] = (
     "cohort",
     "tenure",
     "ended",
     "x",
     "T",
     "t_x",
+    "gaps",
     "positive",
     "total",
     "log_total",
@@ -88,8 +117,12 @@ class Cells:
         Unit of t_x and T, or what they count.
     periods_per_year
         How many units, opportunities or renewals make a year; NaN if nobody said.
+    gaps
+        The lists that the column "gaps" refers to, if there is one.
     cohorts
         Labels of the cohorts, in the order of the positions in the column "cohort"; empty if nobody named any.
+    campaign
+        What the positions in the columns of a campaign stand for, if this is one.
     """
 
     columns: Mapping[HistoryColumn, NDArray[np.float64]]
@@ -97,13 +130,21 @@ class Cells:
     index: NDArray[np.int64]
     unit: Unit
     periods_per_year: float
+    gaps: GapLists | None = None
     cohorts: tuple[CohortLabel, ...] = ()
+    campaign: CampaignTerms | None = None
 
     def __len__(self) -> int:
         return len(self.counts)
 
     def __getitem__(self, name: HistoryColumn) -> NDArray[np.float64]:
         return self.columns[name]
+
+    def at(self, rows: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Cells:
+        """These cells alone, each of which stands for as many customers as before; `index` no longer has a meaning."""
+        counts = self.counts[rows]
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return replace(self, columns=columns, counts=counts, index=np.arange(len(counts)))
 
     def fingerprint(self, rows: NDArray[np.bool_] | slice = slice(None)) -> int:
         """Checksum of these cells, all by default, by which they are recognised in any unit and currency.
@@ -130,14 +171,19 @@ def check_needs(needs: Iterable[str]) -> tuple[HistoryColumn, ...]:
     asked = tuple(needs)
     for name in asked:
         if name not in SORT_ORDER:
-            known = ", ".join(map(repr, get_args(HistoryColumn.__value__)))
+            known = ", ".join(map(repr, SORT_ORDER))
             message = f"the model needs {name!r}, which is no column of a history; expected some of {known}"
             raise SpecificationError(message)
     return tuple(name for name in SORT_ORDER if name in asked)
 
 
 def collapse(
-    columns: Mapping[HistoryColumn, NDArray[np.float64]], *, customers: int, unit: Unit, periods_per_year: float
+    columns: Mapping[HistoryColumn, NDArray[np.float64]],
+    *,
+    customers: int,
+    unit: Unit,
+    periods_per_year: float,
+    gaps: GapLists | None = None,
 ) -> Cells:
     """Group customers whose columns agree exactly; the mapping's order is the sort order, slowest first.
 
@@ -162,6 +208,7 @@ def collapse(
         index=_readonly(index),
         unit=unit,
         periods_per_year=periods_per_year,
+        gaps=gaps,
     )
 
 

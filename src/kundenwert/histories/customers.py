@@ -13,6 +13,7 @@ from kundenwert.errors import MissingInformationError
 from kundenwert.histories.audit import Audit, LogColumns
 from kundenwert.histories.base import Histories, check_clock
 from kundenwert.histories.cells import Cells, HistoryColumn, NeedsHistory, check_needs, collapse
+from kundenwert.histories.gap_lists import GapLists
 from kundenwert.histories.parts import Gaps, Spend, Steps, freeze, round_amounts
 from kundenwert.histories.tables import customer_table, numbers
 from kundenwert.histories.validation import check_histories, check_lengths, check_monetary_value, refuse
@@ -178,8 +179,16 @@ class CustomerHistories(Histories):
             If the model needs a column that no history has.
         """
         check_clock(model, self)
-        columns = {name: self._column(name) for name in check_needs(model.needs)}
-        return collapse(columns, customers=len(self), unit=self.unit, periods_per_year=self.periods_per_year)
+        needs = check_needs(model.needs)
+        gaps = None
+        columns: dict[HistoryColumn, Floats] = {}
+        for name in needs:
+            if name == "gaps":
+                code, gaps = self._gap_lists()
+                columns[name] = code.astype(np.float64)
+            else:
+                columns[name] = self._column(name)
+        return collapse(columns, customers=len(self), unit=self.unit, periods_per_year=self.periods_per_year, gaps=gaps)
 
     @override
     def take(self, positions: ArrayLike) -> Self:
@@ -224,6 +233,22 @@ class CustomerHistories(Histories):
             case _:
                 message = f"these histories measure time and have no {name!r}; only a model that counts can need it"
                 raise MissingInformationError(message)
+
+    def _gap_lists(self) -> tuple[Integers, GapLists]:
+        if self.gaps is not None and self.steps is not None:
+            return GapLists.distinct(self.gaps, steps_per_unit(self.unit, self.steps.resolution))
+        if self.frequency.max(initial=0) > 1:
+            message = (
+                "the model needs the gaps between purchases, which a ready-made table does not hold; make the "
+                "histories from the log with kundenwert.summarize(log, …), or use kundenwert.RevivalNBD(gaps=False), "
+                "which learns less"
+            )
+            raise MissingInformationError(message)
+        single = self.recency[self.frequency == 1]  # the only gap of whoever came back once
+        values, place = np.unique(single, return_inverse=True)
+        code = np.zeros(len(self), dtype=np.int64)
+        code[self.frequency == 1] = 1 + place
+        return code, GapLists(offsets=np.r_[0, np.arange(len(values) + 1)], values=values)
 
     def _amounts(self, name: Literal["total", "log_total", "log_squared_total", "positive"]) -> Floats:
         if self.spend is None:

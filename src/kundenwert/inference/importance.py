@@ -7,10 +7,12 @@ comes out is exact up to a Monte Carlo error that the diagnostics measure.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
+from scipy.special import logsumexp
 
 from kundenwert.inference.diagnostics import HIGHEST_PARETO_K
 from kundenwert.inference.methods import SMALLEST_ROUND, ImportanceSampling
@@ -46,30 +48,83 @@ class WeightedPoints:
 
     @property
     def score(self) -> tuple[bool, float]:
-        """Orders rounds: first those whose weights can be trusted, then by effective sample size."""
-        return self.pareto_k < HIGHEST_PARETO_K, self.ess
+        """Orders rounds: first those whose weights can be trusted, then by effective sample size a point."""
+        return self.pareto_k < HIGHEST_PARETO_K, self.ess / len(self.weights)
+
+    @property
+    def good(self) -> bool:
+        """Whether no better proposal is needed."""
+        return any(self.pareto_k < k and self.score[1] > efficiency for k, efficiency in GOOD)
+
+
+@final
+class _Round:
+    """Points from a proposal, to which more can be added.
+
+    Attributes
+    ----------
+    proposal
+        Where they come from.
+    points
+        Shape (dimension, count).
+    log_target
+        Log posterior density there.
+    weighted
+        Points and weights.
+    """
+
+    def __init__(self, number: int, proposal: StudentMixture, rng: np.random.Generator) -> None:
+        self.number, self.proposal = number, proposal
+        self._sample = proposal.sampler(rng)
+        self.points = np.empty((proposal.locations.shape[1], 0))
+        self.log_target = np.empty(0)
+        self.weighted: WeightedPoints
+
+    def extend(self, target: Target[Any], count: int) -> None:
+        """Evaluate more points, until there are so many."""
+        if count > len(self.log_target):
+            more = self._sample(count - len(self.log_target))
+            self.points = np.concatenate([self.points, more], axis=1)
+            self.log_target = np.concatenate([self.log_target, target(more)])
+            weights, pareto_k = smoothed(self.log_target - self.proposal.log_density(self.points))
+            self.weighted = WeightedPoints(self.points, weights, pareto_k, self.number)
 
 
 def importance_points(target: Target[Any], method: ImportanceSampling, rng: np.random.Generator) -> WeightedPoints:
-    """Weighted points from the posterior; the best of up to 1 + `refits` rounds."""
+    """Weighted points from the posterior; the best of up to 1 + `refits` rounds.
+
+    Where points cost much, a round begins with few of them, and has all only if these are good, or there is no further
+    refit; refits then look at the points of all rounds.
+    """
     count = _points(method, target.cells)
+    few = min(count, SMALLEST_ROUND) if target.model.numeric else count
     mode = find_mode(target, exact=False)
     proposal = StudentMixture.around(mode.location, mode.precision)
-    best: WeightedPoints | None = None
-    for round_ in range(1 + method.refits):
-        points = proposal.sample(count, rng)
-        weights, pareto_k = smoothed(target(points) - proposal.log_density(points))
-        latest = WeightedPoints(points, weights, pareto_k, round_ + 1)
-        if best is None or latest.score > best.score:
-            best = latest
-        if any(best.pareto_k < k and best.ess > efficiency * count for k, efficiency in GOOD):
+    rounds: list[_Round] = []
+    for number in range(1, 2 + method.refits):
+        latest = _Round(number, proposal, rng)
+        rounds.append(latest)
+        latest.extend(target, few)
+        if latest.weighted.good or number > method.refits:
+            latest.extend(target, count)
+        if latest.weighted.good:
             break
+        # otherwise the latest points and not the best ones: those gave the proposal that has just fallen short
+        points, weights = _pooled(rounds) if few < count else (latest.weighted.points, latest.weighted.weights)
         # one t distribution did not fit well enough twice: let several share the work
-        start = proposal.split(latest.points, latest.weights) if round_ == 1 else proposal
-        # the latest points and not the best ones: those gave the proposal that has just fallen short
-        proposal = start.fitted_to(latest.points, latest.weights)
-    assert best is not None  # noqa: S101 - the loop runs at least once
-    return best
+        proposal = (proposal.split(points, weights) if number == 2 else proposal).fitted_to(points, weights)
+    best = max(rounds, key=lambda each: each.weighted.score)
+    best.extend(target, count)
+    complete = (each.weighted for each in rounds if len(each.log_target) == count)
+    return max(complete, key=lambda weighted: weighted.score)
+
+
+def _pooled(rounds: list[_Round]) -> tuple[Array, Array]:
+    """The points of all rounds, weighted as points from all their proposals together."""
+    points = np.concatenate([each.points for each in rounds], axis=1)
+    share = [math.log(len(each.log_target)) + each.proposal.log_density(points) for each in rounds]
+    log_target = np.concatenate([each.log_target for each in rounds])
+    return points, smoothed(log_target - logsumexp(share, axis=0))[0]
 
 
 def smoothed(log_weights: Array) -> tuple[Array, float]:

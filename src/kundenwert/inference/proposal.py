@@ -11,6 +11,8 @@ from scipy.special import gammaincinv, gammaln, logsumexp, ndtri
 from scipy.stats import qmc
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kundenwert.models.core import Array
 
 __all__ = ["StudentMixture"]
@@ -47,15 +49,24 @@ class StudentMixture:
         variances = 1 / np.clip(values, 0.05, None)  # no wider than the default priors
         return StudentMixture(np.ones(1), location[None], ((vectors * variances) @ vectors.T)[None])
 
+    def sampler(self, rng: np.random.Generator) -> Callable[[int], Array]:
+        """Gives quasi-random points, a power of two at first, shape (dimension, count), and then further ones."""
+        dimension = self.locations.shape[1]
+        sequence = qmc.Sobol(dimension + 2, seed=rng)
+        roots = np.linalg.cholesky(self.scales)
+
+        def sample(count: int) -> Array:
+            uniform = sequence.random(count) * (1 - 2e-12) + 1e-12
+            component = np.minimum(np.searchsorted(np.cumsum(self.shares), uniform[:, 0]), len(self.shares) - 1)
+            chi2 = 2 * gammaincinv(DEGREES_OF_FREEDOM / 2, uniform[:, 1])
+            normal = ndtri(uniform[:, 2:]) * np.sqrt(DEGREES_OF_FREEDOM / chi2)[:, None]
+            return np.asarray((self.locations[component] + np.einsum("nij,nj->ni", roots[component], normal)).T)
+
+        return sample
+
     def sample(self, count: int, rng: np.random.Generator) -> Array:
         """Quasi-random points, shape (dimension, count); `count` is a power of two."""
-        dimension = self.locations.shape[1]
-        uniform = qmc.Sobol(dimension + 2, seed=rng).random(count) * (1 - 2e-12) + 1e-12
-        component = np.minimum(np.searchsorted(np.cumsum(self.shares), uniform[:, 0]), len(self.shares) - 1)
-        chi2 = 2 * gammaincinv(DEGREES_OF_FREEDOM / 2, uniform[:, 1])
-        normal = ndtri(uniform[:, 2:]) * np.sqrt(DEGREES_OF_FREEDOM / chi2)[:, None]
-        roots = np.linalg.cholesky(self.scales)
-        return np.asarray((self.locations[component] + np.einsum("nij,nj->ni", roots[component], normal)).T)
+        return self.sampler(rng)(count)
 
     def log_density(self, points: Array) -> Array:
         """Log density at points of shape (dimension, count)."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from kundenwert.errors import InferenceError, SpecificationError
 from kundenwert.histories.base import as_histories
+from kundenwert.inference.target import Target
 from kundenwert.models.core import check_model, history_of
 from kundenwert.priors import Flat
 
@@ -151,7 +152,7 @@ def pymc_model(model: Model[Any], cells: Cells) -> pm.Model:
         for name, value in zip(model.parameter_names, theta, strict=True):
             if name not in known:
                 pm.Deterministic(name, value)
-        pm.Potential("log_likelihood", _log_likelihood(model, theta, cells))
+        pm.Potential("log_likelihood", _log_likelihood(model, values, cells))
         pooling = model.log_pooling(values)
         if not isinstance(pooling, float):
             pm.Potential("log_pooling", pooling)
@@ -168,7 +169,7 @@ def log_likelihood_with_gradient(
     point = pt.dvector()
     inverse = {"positive": pt.exp, "probability": pt.sigmoid, "real": lambda coordinate: coordinate}
     values = [inverse[quantity.support](point[i]) for i, quantity in enumerate(model.quantities)]
-    total = _log_likelihood(model, model.parameters_of(values, cells.unit), cells)
+    total = _log_likelihood(model, values, cells)
     library: Any = pytensor  # its types are partial
     as_written = library.compile.mode.Mode(linker="py", optimizer=None)  # a handful of points is not worth compiling
     compiled = library.function([point], [total, library.grad(total, point)], mode=as_written)
@@ -180,12 +181,30 @@ def log_likelihood_with_gradient(
     return evaluate
 
 
-def _log_likelihood(model: Model[Any], theta: Any, cells: Cells) -> Any:
-    """Log-likelihood of the cells, weighted by their counts, as a PyTensor expression."""
+def _log_likelihood(model: Model[Any], values: Sequence[Any], cells: Cells) -> Any:
+    """Log-likelihood of the cells, weighted by their counts, as a PyTensor expression of the quantities."""
+    if model.numeric:
+        return _numeric_log_likelihood(model, values, cells)
+    theta = model.parameters_of(values, cells.unit)
     used = model.informative(cells)
-    history = history_of({name: column[used] for name, column in cells.columns.items()}, draws_axis=False)
-    counts = cells.counts[used].astype(np.float64)
+    cells = cells.at(used)
+    history = history_of(cells, draws_axis=False)
+    counts = cells.counts.astype(np.float64)
     return (counts * model.log_likelihood(theta, history, _PyTensor())).sum()
+
+
+def _numeric_log_likelihood(model: Model[Any], values: Sequence[Any], cells: Cells) -> Any:
+    import pytensor.tensor as pt
+
+    from kundenwert.inference.numeric import log_likelihood
+
+    coordinate = {
+        "positive": pt.log,
+        "probability": lambda value: pt.log(value) - pt.log1p(-value),
+        "real": lambda value: value,
+    }
+    coordinates = [coordinate[q.support](value) for q, value in zip(model.quantities, values, strict=True)]
+    return log_likelihood(Target(model, cells), coordinates)
 
 
 @final

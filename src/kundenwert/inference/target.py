@@ -38,13 +38,13 @@ class Target[P: tuple["Array", ...]]:
         used = np.flatnonzero(model.informative(cells))
         if most_cells is not None:
             used = used[:: max(1, -(-len(used) // most_cells))]  # cells are sorted, so this is a stratified sample
-        columns = {name: column[used] for name, column in cells.columns.items()}
-        counts = cells.counts[used]
+        chosen = cells.at(used)
+        counts = chosen.counts
         self.customers = int(counts.sum())
         self.cells = len(counts)
         self._source = cells
         self._blocks = [
-            (history_of(columns, rows), counts[rows].astype(np.float64))
+            (history_of(chosen, rows), counts[rows].astype(np.float64))
             for rows in (slice(i, i + CELLS_IN_BLOCK) for i in range(0, self.cells, CELLS_IN_BLOCK))
         ]
 

@@ -10,14 +10,19 @@ from kundenwert.plot.fit import purchase_counts
 from kundenwert.plot.newcomers import payback
 from kundenwert.plot.relationships import phase_flow, segment_map
 from kundenwert.plot.values import lorenz, value_by_rank
+from kundenwert.plot.winback import profit_by_budget, return_curves, states_in_silence, uplift
 
 __all__ = [
     "lorenz",
     "payback",
     "phase_flow",
+    "profit_by_budget",
     "purchase_counts",
     "retention",
+    "return_curves",
     "segment_map",
+    "states_in_silence",
     "survival",
+    "uplift",
     "value_by_rank",
 ]

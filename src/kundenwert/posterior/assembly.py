@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kundenwert.models.core import ContractModel, Model, PurchaseModel, SpendModel, check_model
+from kundenwert.models.core import CampaignModel, ContractModel, Model, PurchaseModel, SpendModel, check_model
+from kundenwert.posterior.campaign import CampaignPosterior
 from kundenwert.posterior.contract import ContractPosterior
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior
@@ -28,8 +29,8 @@ def posterior_of(
     diagnostics: Diagnostics,
     provenance: Provenance,
     p_infinite_mean: float | None = None,
-) -> PurchasePosterior | SpendPosterior | ContractPosterior:
-    """The posterior of a purchase, spend or contract model with these parameters, each of shape (chains, draws).
+) -> PurchasePosterior | SpendPosterior | ContractPosterior | CampaignPosterior:
+    """The posterior of a model of any kind with these parameters, each of shape (chains, draws).
 
     For a spend model, `p_infinite_mean` is by default the share of the draws without a mean amount.
     """
@@ -48,5 +49,7 @@ def posterior_of(
         )
     if isinstance(model, ContractModel):
         return ContractPosterior(model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance)
+    if isinstance(model, CampaignModel):
+        return CampaignPosterior(model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance)
     assert isinstance(model, PurchaseModel)  # noqa: S101 - check_model has seen to it
     return PurchasePosterior(model=model, unit=unit, values=values, diagnostics=diagnostics, provenance=provenance)

@@ -147,10 +147,10 @@ class Posterior(ABC):
             cells = self.cells_of(histories)
             entering = self.model.informative(cells)  # elsewhere the likelihood need not be defined
             used = entering[cells.index]
-            theta, columns = self.theta, {name: column[entering] for name, column in cells.columns.items()}
+            theta, chosen = self.theta, cells.at(entering)
             values = self.for_customers(
                 (np.cumsum(entering) - 1)[cells.index[used]],
-                lambda rows: self.model.log_likelihood(theta, history_of(columns, rows), NUMPY),
+                lambda rows: self.model.log_likelihood(theta, history_of(chosen, rows), NUMPY),
             )
             values += self.model.log_constant(histories.in_unit(self.unit))[used]
             name = type(self.model).__name__

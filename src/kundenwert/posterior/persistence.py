@@ -13,7 +13,16 @@ from kundenwert import priors
 from kundenwert.duration import check_unit_or_count
 from kundenwert.errors import FileFormatError
 from kundenwert.inference.diagnostics import Diagnostics
-from kundenwert.models import MODELS
+from kundenwert.models import (
+    MODELS,
+    AdditiveHazard,
+    ByState,
+    HierarchicalLogit,
+    Observational,
+    PriorOnly,
+    Randomised,
+    Refuse,
+)
 from kundenwert.posterior.assembly import posterior_of
 from kundenwert.posterior.base import Posterior, Provenance
 from kundenwert.posterior.spend import SpendPosterior
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from kundenwert.models.core import Model
+    from kundenwert.posterior.campaign import CampaignPosterior
     from kundenwert.posterior.contract import ContractPosterior
     from kundenwert.posterior.purchase import PurchasePosterior
 
@@ -32,6 +42,16 @@ __all__ = ["load", "save"]
 FORMAT: Final = "kundenwert posterior"
 FORMAT_VERSION: Final = 1
 ATTRIBUTE: Final = "kundenwert"
+PARTS: Final[tuple[type[Any], ...]] = (
+    Randomised,
+    Observational,
+    Refuse,
+    PriorOnly,
+    HierarchicalLogit,
+    AdditiveHazard,
+    ByState,
+)
+"""What a model may be made of beside numbers and priors."""
 
 
 def save(posterior: Posterior, path: str | PathLike[str]) -> None:
@@ -57,7 +77,7 @@ def save(posterior: Posterior, path: str | PathLike[str]) -> None:
 
 def load(
     path: str | PathLike[str], *, models: Sequence[type[Model[Any]]] = ()
-) -> PurchasePosterior | SpendPosterior | ContractPosterior:
+) -> PurchasePosterior | SpendPosterior | ContractPosterior | CampaignPosterior:
     """Read a posterior that its method ``save`` wrote.
 
     Parameters
@@ -123,12 +143,14 @@ def _check_version(path: str | PathLike[str], meta: dict[str, Any]) -> None:
 
 
 def _described(model: Model[Any]) -> dict[str, Any]:
-    """Name and fields of a model, priors by name and fields."""
+    """Name and fields of a model, or of a part of one; priors by name and fields."""
     content: dict[str, Any] = {}
     for field in fields(model):  # type: ignore[arg-type]  # every model is a dataclass
         value = getattr(model, field.name)
         if isinstance(value, priors.Prior):
             value = {"prior": type(value).__name__, **asdict(value)}  # type: ignore[call-overload]  # a dataclass too
+        elif isinstance(value, PARTS):
+            value = {"part": _described(value)}
         content[field.name] = value
     return {"name": type(model).__name__, "fields": content}
 
@@ -142,10 +164,29 @@ def _model(path: str | PathLike[str], described: dict[str, Any], models: Sequenc
             f"write kundenwert.load(path, models=({name},))"
         )
         raise FileFormatError(message)
+    return known[name](**_fields(path, described))
+
+
+def _fields(path: str | PathLike[str], described: dict[str, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for field, value in described["fields"].items():
-        content[field] = _prior(path, dict(value)) if isinstance(value, dict) else value
-    return known[name](**content)
+        if not isinstance(value, dict):
+            content[field] = value
+        elif "part" in value:
+            content[field] = _part(path, value["part"])
+        else:
+            content[field] = _prior(path, dict(value))
+    return content
+
+
+def _part(path: str | PathLike[str], described: dict[str, Any]) -> object:
+    """A part of a model, such as its link."""
+    known = {part.__name__: part for part in PARTS}
+    if described["name"] not in known:
+        message = f"{path} holds a {described['name']}, which this version does not know; upgrade kundenwert"
+        raise FileFormatError(message)
+    part: object = known[described["name"]](**_fields(path, described))
+    return part
 
 
 def _prior(path: str | PathLike[str], described: dict[str, Any]) -> priors.Prior:

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 import pandas as pd
 
-from kundenwert.duration import Duration, Horizon, check_duration, units_per_year
+from kundenwert.duration import Horizon, check_duration, units_per_year
 from kundenwert.errors import InfiniteValueError, MissingInformationError, SpecificationError
 from kundenwert.histories.cells import Cells
 from kundenwert.posterior.base import Posterior, thinning
+from kundenwert.posterior.purchase_draws import NOW, PurchaseDraws
+from kundenwert.posterior.returners import from_return_on, in_kind, time_to_return
 from kundenwert.posterior.summary import Estimate, summarise
 from kundenwert.posterior.values import PurchaseValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import xarray as xr
     from numpy.typing import NDArray
 
+    from kundenwert.duration import Unit
     from kundenwert.histories import Histories
     from kundenwert.models.core import PurchaseModel
     from kundenwert.posterior.values import Block
 
-__all__ = ["PurchaseDraws", "PurchasePosterior", "check_rate"]
-
-NOW = Duration(0.0)
+__all__ = ["PurchasePosterior", "check_rate"]
 
 
 @final
@@ -59,6 +59,31 @@ class PurchasePosterior(Posterior):
         """
         return self._table(histories, self.p_alive_of(ahead), interval)
 
+    def p_active(self, histories: Histories, *, ahead: Horizon = NOW, interval: float = 0.90) -> pd.DataFrame:
+        """Probability that customers are active, neither dormant nor gone: columns mean, lower, upper.
+
+        To models of permanent death all who are alive are active, and nobody is dormant. As P(alive), it depends on the
+        model as much as on the data.
+
+        Parameters
+        ----------
+        histories : CustomerHistories or OpportunityHistories
+            The customers.
+        ahead : Duration or Periods
+            How long after the end of observation; now by default.
+        interval : float
+            Probability of the equal-tailed interval.
+        """
+        return self._table(histories, self.in_kind_of("active", ahead), interval)
+
+    def p_dormant(self, histories: Histories, *, ahead: Horizon = NOW, interval: float = 0.90) -> pd.DataFrame:
+        """Probability that customers are dormant: silent for now, to return by themselves; see :meth:`p_active`."""
+        return self._table(histories, self.in_kind_of("dormant", ahead), interval)
+
+    def p_gone(self, histories: Histories, *, ahead: Horizon = NOW, interval: float = 0.90) -> pd.DataFrame:
+        """Probability that customers are gone for good; see :meth:`p_active`. The three sum to one."""
+        return self._table(histories, self.in_kind_of("gone", ahead), interval)
+
     def expected_purchases(
         self, histories: Histories, *, horizon: Horizon, start: Horizon = NOW, interval: float = 0.90
     ) -> pd.DataFrame:
@@ -88,6 +113,55 @@ class PurchasePosterior(Posterior):
             Probability of the equal-tailed interval.
         """
         return self._table(histories, self.returns_of(horizon), interval)
+
+    def time_to_return(self, histories: Histories, *, within: Horizon, interval: float = 0.90) -> pd.DataFrame:
+        """Expected time until the next purchase of those who return within a window by themselves.
+
+        Of those who do not, no model knows when they would have: a mean over all customers is infinite.
+
+        Parameters
+        ----------
+        histories : CustomerHistories or OpportunityHistories
+            The customers.
+        within : Duration or Periods
+            How far ahead returns count.
+        interval : float
+            Probability of the equal-tailed interval.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns mean, lower, upper, in the unit of the posterior.
+        """
+        return self._table(histories, self.time_to_return_of(within), interval)
+
+    def second_lifetime_factor(
+        self, histories: Histories, *, annual_discount_rate: float, within: Horizon, interval: float = 0.90
+    ) -> pd.DataFrame:
+        """Expected discounted purchases for life from a return on, the purchase of the return included.
+
+        Of customers who return within the window by themselves, as of their return. What an offer brings back is
+        something else: see :func:`kundenwert.second_lifetime_value`.
+
+        Parameters
+        ----------
+        histories : CustomerHistories
+            The customers.
+        annual_discount_rate : float
+            0.10 for 10 % a year.
+        within : Duration
+            How far ahead returns count.
+        interval : float
+            Probability of the equal-tailed interval.
+
+        Raises
+        ------
+        SpecificationError
+            If the model does not tell; :class:`RevivalNBD` does.
+        InfiniteValueError
+            Without discounting, unless every draw gives a finite number.
+        """
+        return self._table(histories, self.second_life_of(annual_discount_rate, within), interval)
 
     def discounted_purchases(
         self,
@@ -197,14 +271,11 @@ class PurchasePosterior(Posterior):
         length = check_duration(horizon, "horizon", lifetime=True).in_unit(self.unit)
         if delta == 0 and horizon.is_lifetime:
             self.refuse_infinite()
-        return lambda cells: self.of_cells.discounted_purchases(cells, _per_period(delta, cells), length)
+        return lambda cells: self.of_cells.discounted_purchases(cells, per_period(delta, cells), length)
 
     def refuse_infinite(self) -> None:
         """Raise if some customers are expected to buy for ever: for what is not discounted, and for life."""
-        zero = np.zeros(1)
-        alive = self.model.alive(self.theta, zero, zero)
-        forever = [customer.discounted_purchases(0.0, math.inf) for customer in alive]
-        infinite = float(np.mean(np.isinf(forever).any(axis=0)))
+        infinite = float(np.mean(self.model.endless(self.theta)))
         if infinite > 0:
             message = (
                 f"without discounting, expected purchases for life are infinite in {infinite:.0%} of the draws: "
@@ -216,6 +287,24 @@ class PurchasePosterior(Posterior):
         """P(alive) of cells, block by block."""
         length = check_duration(ahead, "ahead").in_unit(self.unit)
         return lambda cells: self.of_cells.p_alive(cells, length)
+
+    def in_kind_of(self, name: str, ahead: Horizon) -> Callable[[Cells], Block]:
+        """P(active), P(dormant) or P(gone) of cells, block by block."""
+        length = check_duration(ahead, "ahead").in_unit(self.unit)
+        return lambda cells: in_kind(self.of_cells, cells, name, length)
+
+    def time_to_return_of(self, within: Horizon) -> Callable[[Cells], Block]:
+        """Times to return of cells, block by block."""
+        length = _window(within, self.unit)
+        return lambda cells: time_to_return(self.of_cells, cells, length)
+
+    def second_life_of(self, annual_discount_rate: float, within: Horizon) -> Callable[[Cells], Block]:
+        """Discounted purchases from a return on of cells, block by block."""
+        delta = math.log1p(check_rate(annual_discount_rate))
+        length = _window(within, self.unit)
+        if delta == 0:
+            self.refuse_infinite()
+        return lambda cells: from_return_on(self.of_cells, cells, per_period(delta, cells), length)
 
     def purchases_of(self, horizon: Horizon, start: Horizon) -> Callable[[Cells], Block]:
         """Expected purchases of cells, block by block."""
@@ -234,40 +323,7 @@ class PurchasePosterior(Posterior):
         return summary.at(cells.index).to_pandas(histories.customer_id)
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class PurchaseDraws:
-    """The verbs of a :class:`PurchasePosterior`, with every draw: arrays (chain, draw, customer_id).
-
-    An array of more than 2 GiB is refused; the tables have no such limit.
-    """
-
-    posterior: PurchasePosterior
-
-    def p_alive(self, histories: Histories, *, ahead: Horizon = NOW) -> xr.DataArray:
-        """See :meth:`PurchasePosterior.p_alive`."""
-        return self._array(histories, self.posterior.p_alive_of(ahead))
-
-    def expected_purchases(self, histories: Histories, *, horizon: Horizon, start: Horizon = NOW) -> xr.DataArray:
-        """See :meth:`PurchasePosterior.expected_purchases`."""
-        return self._array(histories, self.posterior.purchases_of(horizon, start))
-
-    def return_probability(self, histories: Histories, *, horizon: Horizon) -> xr.DataArray:
-        """See :meth:`PurchasePosterior.return_probability`."""
-        return self._array(histories, self.posterior.returns_of(horizon))
-
-    def discounted_purchases(
-        self, histories: Histories, *, annual_discount_rate: float, horizon: Horizon
-    ) -> xr.DataArray:
-        """See :meth:`PurchasePosterior.discounted_purchases`."""
-        return self._array(histories, self.posterior.discounted_of(annual_discount_rate, horizon))
-
-    def _array(self, histories: Histories, values: Callable[[Cells], Block]) -> xr.DataArray:
-        cells = self.posterior.cells_of(histories)
-        return self.posterior.array(histories, cells.index, values(cells))
-
-
-def _per_period(delta: float, cells: Cells) -> float:
+def per_period(delta: float, cells: Cells) -> float:
     """The continuous discount rate per period, from that per year."""
     if delta > 0 and math.isnan(cells.periods_per_year):
         message = (
@@ -276,6 +332,14 @@ def _per_period(delta: float, cells: Cells) -> float:
         )
         raise MissingInformationError(message)
     return delta / cells.periods_per_year if delta > 0 else 0.0
+
+
+def _window(within: Horizon, unit: Unit) -> float:
+    length = check_duration(within, "within").in_unit(unit)
+    if not length > 0:
+        message = f"within must be longer than 0, as nobody returns in no time; got {within!r}"
+        raise SpecificationError(message)
+    return length
 
 
 def check_rate(annual_discount_rate: float) -> float:

@@ -25,6 +25,10 @@ __all__ = ["SpendDraws", "SpendPosterior"]
 
 LARGEST_MASS: Final = 1e-3
 LARGEST_LEFT_OUT: Final = 1e-2
+REMEDY: Final = (
+    ", and {number:,} of these customers take it. Use SpendPosterior.median_spend, leave them out, or give q a tighter "
+    "prior if you know that large amounts are bounded"
+)
 MARGIN: Final = 0.02  # how far from an infinite mean a draw must be to be averaged over
 
 
@@ -97,10 +101,11 @@ class SpendPosterior(Posterior):
         """Values per cell and draw: what tables are made of."""
         return SpendValues(self.model, self.theta)
 
-    def finite_spend(self, cells: Cells, positions: NDArray[np.intp] | None = None) -> Block:
+    def finite_spend(self, cells: Cells, positions: NDArray[np.intp] | None = None, *, remedy: str = REMEDY) -> Block:
         """Expected amount of a purchase; NaN in the draws that are left out because the mean is, or nearly, infinite.
 
-        With `positions`, only for these draws; whether the mean is finite is always decided on all of them.
+        With `positions`, only for these draws; whether the mean is finite is always decided on all of them. `remedy` is
+        how the message goes on if it is not: what that means, and what to do.
 
         Raises
         ------
@@ -108,7 +113,7 @@ class SpendPosterior(Posterior):
             If more than a thousandth of the posterior has no mean for one of these cells.
         """
         for frequency in np.unique(cells["x"]):
-            if not self._refuse_infinite(cells, frequency):
+            if not self._refuse_infinite(cells, frequency, remedy):
                 break  # more purchases only make the tail lighter
         margin = MARGIN if self.of_cells.draws > 1 else 0.0
         of_cells = self.of_cells if positions is None else self.chosen(positions).of_cells
@@ -120,7 +125,7 @@ class SpendPosterior(Posterior):
 
         return values
 
-    def _refuse_infinite(self, cells: Cells, frequency: float) -> bool:
+    def _refuse_infinite(self, cells: Cells, frequency: float, remedy: str) -> bool:
         """Raise if the mean at this frequency is infinite too often; else whether it is ever."""
         tail_index = self.model.tail_index(self.theta, np.asarray(frequency))
         infinite, near = float(np.mean(tail_index <= 1)), float(np.mean(tail_index <= 1 + MARGIN))
@@ -133,8 +138,7 @@ class SpendPosterior(Posterior):
             message = (
                 f"the mean amount of {whose} is infinite with posterior probability {infinite:.2%} (allowed is "
                 f"{LARGEST_MASS:.1%}) and nearly so in {left_out:.2%} of the draws (allowed are "
-                f"{LARGEST_LEFT_OUT:.0%}), and {number:,} of these customers take it. Use SpendPosterior.median_spend, "
-                "leave them out, or give q a tighter prior if you know that large amounts are bounded"
+                f"{LARGEST_LEFT_OUT:.0%}){remedy.format(number=number)}"
             )
             raise InfiniteValueError(message)
         return near > 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import Cells
-    from kundenwert.models.core import AliveCustomer, PurchaseModel, SpendModel
+    from kundenwert.models.core import Expectation, PurchaseModel, SpendModel
 
 DRAWS_PROBED: Final = 24
 LARGEST_MEAN: Final = 1e300  # of amounts; sums over draws are floating-point numbers as well
@@ -44,7 +44,7 @@ class PurchaseValues:
 
     def states_now(self, cells: Cells) -> Block:
         """P(alive and in each state at T), shape (states, cells in the slice, draws)."""
-        return lambda rows: self.model.p_states(self.theta, history_of(cells.columns, rows), NUMPY)
+        return lambda rows: self.model.p_states(self.theta, history_of(cells, rows), NUMPY)
 
     def p_alive(self, cells: Cells, ahead: float) -> Block:
         """P(alive at T + ahead)."""
@@ -70,8 +70,12 @@ class PurchaseValues:
         states_now = self.states_now(cells)
         if horizon == 0:
             return lambda rows: (states_now(rows).sum(axis=0), self._nothing(rows), self._nothing(rows))
-        purchases = self._averaged(cells, lambda customer: customer.purchases(0.0, horizon))
-        returns = self._averaged(cells, lambda customer: customer.returns(horizon))
+        asked: list[Expectation] = [lambda customer: customer.purchases(0.0, horizon)]
+        asked.append(lambda customer: customer.returns(horizon))
+        if self.model.by_history:
+            expected = self.model.averaging(self.theta, cells.columns, asked)
+            return lambda rows: (states_now(rows).sum(axis=0), *expected(history_of(cells, rows)).sum(axis=1))
+        purchases, returns = (self.averaged(cells, expectation) for expectation in asked)
 
         def values(rows: slice) -> tuple[Array, ...]:
             states = states_now(rows)
@@ -93,21 +97,23 @@ class PurchaseValues:
         """Posterior mean of P(exactly `count` purchases in (T, T + horizon]), shape (cells,)."""
         result = np.empty(len(cells))
         states_now = self.states_now(cells)
-        given_alive = self._averaged(cells, lambda customer: customer.count_probability(count, horizon))
+        given_alive = self.expected(cells, lambda customer: customer.count_probability(count, horizon))
 
         def work(rows: slice) -> None:
-            states = states_now(rows)
-            probability = _over_states(states, given_alive, rows)
+            probability = given_alive(rows)
             if count == 0:
-                probability += 1 - states.sum(axis=0)
+                probability = probability + 1 - states_now(rows).sum(axis=0)
             result[rows] = probability.mean(axis=-1)
 
         in_blocks(len(cells), self.draws, work)
         return result
 
-    def expected(self, cells: Cells, expectation: Callable[[AliveCustomer], Array]) -> Block:
+    def expected(self, cells: Cells, expectation: Expectation) -> Block:
         """An expectation over the states that customers may be in."""
-        states_now, averaged = self.states_now(cells), self._averaged(cells, expectation)
+        if self.model.by_history:
+            expected = self.model.averaging(self.theta, cells.columns, [expectation])
+            return lambda rows: expected(history_of(cells, rows))[0].sum(axis=0)
+        states_now, averaged = self.states_now(cells), self.averaged(cells, expectation)
         return lambda rows: _over_states(states_now(rows), averaged, rows)
 
     def futures(
@@ -143,9 +149,11 @@ class PurchaseValues:
         SizeError
             If there are too many purchases to be simulated at once.
         """
+        if self.model.by_history:
+            return self.model.simulate_ahead(self.theta, history_of(cells, rows), draws, horizon, rng)
         drawn, place = np.unique(draws, return_inverse=True)
         theta = self.model.named([values[drawn] for values in self.theta])
-        states = self.model.p_states(theta, history_of(cells.columns, rows), NUMPY)[..., place]
+        states = self.model.p_states(theta, history_of(cells, rows), NUMPY)[..., place]
         x, T = cells["x"][rows], cells["T"][rows]
         chance = rng.random(states.shape[1:]).ravel()
         customers: list[NDArray[np.int64]] = []
@@ -161,14 +169,11 @@ class PurchaseValues:
             times.append(bought.time)
         return Purchases(customer=np.concatenate(customers), time=np.concatenate(times))
 
-    def _averaged(self, cells: Cells, expectation: Callable[[AliveCustomer], Array]) -> list[Block]:
+    def averaged(self, cells: Cells, expectation: Expectation) -> list[Block]:
         """An expectation over living customers of each state, computed per distinct (x, T) or interpolated.
 
         A single draw, as for published values, is computed to full precision.
         """
-        extreme = [pick(values) for values in self.theta for pick in (np.argmin, np.argmax)]
-        probed = np.unique(np.r_[extreme, np.linspace(0, self.draws - 1, DRAWS_PROBED).astype(np.intp)])
-        time_scale = self.model.time_scale(self.theta)
 
         def block(state: int) -> Block:
             def evaluate(x: Array, T: Array, draws: NDArray[np.intp]) -> Array:
@@ -176,11 +181,17 @@ class PurchaseValues:
                 customer = self.model.alive(theta, x[:, None], T[:, None])[state]
                 return expectation(customer if self.draws == 1 else customer.within(TABLE_ERROR))
 
-            return over_pairs(Positive(evaluate, self.draws, probed, time_scale), cells["x"], cells["T"])
+            return over_pairs(self.positive(evaluate), cells["x"], cells["T"])
 
         one = np.ones(1)
         states = len(self.model.alive(self.model.named([values[:1] for values in self.theta]), one, one))
         return [block(state) for state in range(states)]
+
+    def positive(self, evaluate: Callable[[Array, Array, NDArray[np.intp]], Array]) -> Positive:
+        """A positive function of x and T, or of x and another time, for each draw."""
+        extreme = [pick(values) for values in self.theta for pick in (np.argmin, np.argmax)]
+        probed = np.unique(np.r_[extreme, np.linspace(0, self.draws - 1, DRAWS_PROBED).astype(np.intp)])
+        return Positive(evaluate, self.draws, probed, self.model.time_scale(self.theta))
 
     def _nothing(self, rows: slice) -> Array:
         return np.zeros((rows.stop - rows.start, self.draws))
@@ -217,7 +228,7 @@ class SpendValues:
         """
 
         def values(rows: slice) -> Array:
-            expected = self.model.expected_spend(self.theta, history_of(cells.columns, rows))
+            expected = self.model.expected_spend(self.theta, history_of(cells, rows))
             if expected.max() > LARGEST_MEAN:
                 tail_index = self.model.tail_index(self.theta, cells["x"][rows, None])
                 _refuse_too_large(np.where(tail_index > 1, expected, 0.0), cells, rows)
@@ -241,7 +252,7 @@ class SpendValues:
         buys[customer] = True
         row, future = np.divmod(np.flatnonzero(buys), len(draws))
         theta = self.model.named([values[draws][future] for values in self.theta])
-        h = history_of(cells.columns, rows, draws_axis=False).take(row)
+        h = history_of(cells, rows, draws_axis=False).take(row)
         place = np.cumsum(buys) - 1
         return self.model.simulate_ahead(theta, h, place[customer], rng)
 
@@ -255,7 +266,7 @@ class SpendValues:
         """
 
         def values(rows: slice) -> Array:
-            median = self.model.median_spend(self.theta, history_of(cells.columns, rows))
+            median = self.model.median_spend(self.theta, history_of(cells, rows))
             _refuse_too_large(median, cells, rows)
             return median
 

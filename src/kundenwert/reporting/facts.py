@@ -71,6 +71,8 @@ class Fact:
         One plain sentence.
     text
         What to show instead of a number that does not exist.
+    endless
+        What to show instead of a time without an end.
     """
 
     item: str
@@ -81,6 +83,11 @@ class Fact:
     measure: Measure = Measure.NUMBER
     meaning: str = ""
     text: str = ""
+    endless: str = "never"
+
+    def written(self, value: float) -> str:
+        """The number, or an end of its interval, as people write it."""
+        return self.endless if math.isinf(value) else self.measure.written(value)
 
     @property
     def sign(self) -> str:
@@ -98,7 +105,7 @@ class Fact:
         """The number as people write it."""
         if self.text:
             return self.text
-        written = self.measure.written(self.value)
+        written = self.written(self.value)
         return f"{written} {self.sign}" if self.sign and math.isfinite(self.value) else written
 
     @property

@@ -1,4 +1,4 @@
-"""Everything that a page reports: the verbs, asked once."""
+"""Everything that a page reports: what the verbs say, each computation that several of them share done once."""
 
 from __future__ import annotations
 
@@ -18,18 +18,28 @@ from kundenwert.economics import (
     Segmentation,
     SpendDependence,
     contribution_to_date,
-    customer_equity,
-    early_warning,
-    net_present_value,
     new_customer_value,
     phase,
     realised_value,
     second_purchase,
-    segment,
     spend_dependence,
 )
 from kundenwert.economics.assumptions.terms import is_number
-from kundenwert.errors import DataError, DependenceWarning, SpecificationError
+from kundenwert.economics.base.equity import equity_of
+from kundenwert.economics.base.groups import Groups, contributions
+from kundenwert.economics.base.segments import segmentation_of
+from kundenwert.economics.realised.realisation import realisation
+from kundenwert.economics.relationship.warning import warnings_of
+from kundenwert.economics.value.npv import table_of_values
+from kundenwert.economics.value.valuation import valuation
+from kundenwert.errors import (
+    DataError,
+    DependenceWarning,
+    InferenceError,
+    InfiniteValueError,
+    SizeError,
+    SpecificationError,
+)
 from kundenwert.histories import CustomerHistories, OpportunityHistories
 from kundenwert.plot.relationships import moves
 from kundenwert.posterior import PurchasePosterior, SpendPosterior
@@ -45,6 +55,7 @@ __all__ = ["Findings", "Question"]
 
 SOON: Final = weeks(13)
 SOON_COUNTED: Final = opportunities(1)
+NEW_FUTURES: Final = 20_000  # single new customers
 
 
 @final
@@ -131,37 +142,33 @@ class Findings:
         ahead, interval, customers = asked.horizon, asked.interval, asked.customers
         why_not: dict[str, str] = {}
         phases = phase(asked.purchases, asked.histories, rules=asked.rules, interval=interval)
-        expected = net_present_value(*models, horizon=ahead, customers=customers, interval=interval)
-        contribution = segmentation = None
+        values = valuation(*models, horizon=ahead, customers=customers)
+        customer_id = asked.histories.customer_id
+        contribution = segmentation = to_date = None
         if asked.has_amounts:
             assert asked.log is not None  # noqa: S101 - by has_amounts
             assert isinstance(asked.histories, CustomerHistories)  # noqa: S101
             contribution = contribution_to_date(
                 asked.log, asked.histories, asked.economics, customers=customers, channel=asked.channel
             )
-            segmentation = segment(
-                *models,
-                contribution,
+            to_date = contributions(contribution, customer_id)
+            segmentation = segmentation_of(
+                values,
+                realisation(*models, horizon=ahead, futures=asked.futures, seed=asked.seed, customers=customers),
+                to_date,
+                customer_id,
                 horizon=ahead,
-                futures=asked.futures,
-                seed=asked.seed,
-                customers=customers,
                 interval=interval,
+                currency=asked.economics.currency,
             )
         if segmentation is not None and asked.by is None:
             equity = segmentation.equity
         else:
-            equity = customer_equity(
-                *models,
-                horizon=ahead,
-                by=asked.by,
-                contribution=contribution,
-                customers=customers,
-                interval=interval,
-            )
+            groups, currency = Groups.of(asked.by, customer_id), asked.economics.currency
+            equity = equity_of(values, groups, to_date, horizon=ahead, interval=interval, currency=currency)
         return cls(
             asked=asked,
-            expected=expected,
+            expected=table_of_values(values, customer_id, interval),
             realised=realised_value(
                 *models, horizon=ahead, futures=asked.futures, seed=asked.seed, customers=customers, interval=interval
             ),
@@ -170,7 +177,9 @@ class Findings:
             segmentation=segmentation,
             phases=phases,
             moves=moves(phases, unit=asked.purchases.unit, within=asked.soon),
-            warnings=early_warning(*models, horizon=ahead, rules=asked.rules, customers=customers, interval=interval),
+            warnings=warnings_of(
+                phases, *models, horizon=ahead, rules=asked.rules, customers=customers, interval=interval
+            ),
             new=_new(asked, why_not),
             second=second_purchase(asked.purchases, horizon=asked.rules.horizon, interval=interval),
             counts=purchase_counts(asked.purchases, asked.histories, interval=interval),
@@ -184,27 +193,32 @@ class Findings:
 
 
 def _new(asked: Question, why_not: dict[str, str]) -> NewCustomerValue | None:
-    """New customers; without an acquisition cost if there is no single one."""
+    """New customers; without an acquisition cost if there are several, and without single customers if too many."""
     economics = asked.economics
     if not is_number(economics.acquisition_cost):
         economics = replace(economics, acquisition_cost=0.0)
     every: Duration | None = None
     if isinstance(asked.histories, OpportunityHistories):
         every = asked.histories.every
-    try:
-        return new_customer_value(
-            asked.purchases,
-            asked.spend,
-            economics,
-            horizon=asked.horizon,
-            first_purchase=True,
-            every=every,
-            interval=asked.interval,
-            seed=asked.seed,
-        )
-    except SpecificationError as error:
-        why_not["new"] = str(error)
-        return None
+    for futures in (NEW_FUTURES, 0):
+        try:
+            return new_customer_value(
+                asked.purchases,
+                asked.spend,
+                economics,
+                horizon=asked.horizon,
+                first_purchase=True,
+                every=every,
+                interval=asked.interval,
+                seed=asked.seed,
+                futures=futures,
+            )
+        except SizeError as error:  # single customers may be too many, and then the average is still known
+            why_not["new"] = str(error)
+        except (SpecificationError, InfiniteValueError, InferenceError) as error:
+            why_not["new"] = str(error)
+            return None
+    return None
 
 
 def _regularity(asked: Question) -> Regularity | None:

@@ -177,12 +177,12 @@ def _number(parent: Element, fact: Fact) -> None:
     if fact.text:
         parent.text = _clean(fact.text)
         return
-    data = _text(parent, "data", fact.measure.written(fact.value), {"value": repr(fact.value)})
+    data = _text(parent, "data", fact.written(fact.value), {"value": repr(fact.value)})
     if fact.shown != data.text:
         data.tail = " "
         _text(parent, "span", fact.sign, {"class": "unit"})
     if fact.has_interval:
         interval = SubElement(parent, "span", {"class": "interval"})
-        lower = _text(interval, "data", fact.measure.written(fact.lower), {"value": repr(fact.lower)})
+        lower = _text(interval, "data", fact.written(fact.lower), {"value": repr(fact.lower)})
         lower.tail = " to "
-        _text(interval, "data", fact.measure.written(fact.upper), {"value": repr(fact.upper)})
+        _text(interval, "data", fact.written(fact.upper), {"value": repr(fact.upper)})

@@ -21,7 +21,15 @@ from kundenwert.economics.assumptions.retention import (
     WhilePAliveAbove,
     WhileReturnProbabilityAbove,
 )
-from kundenwert.economics.assumptions.terms import Growing, PerCustomer, Schedule, check_amount, is_number
+from kundenwert.economics.assumptions.terms import (
+    ByChannel,
+    Growing,
+    PerCustomer,
+    Schedule,
+    check_amount,
+    is_number,
+    store_plainly,
+)
 from kundenwert.errors import SpecificationError
 
 __all__ = ["Economics"]
@@ -47,7 +55,7 @@ class Economics:
     acquisition_cost : float, PerCustomer or mapping
         What it cost to win a customer, in total or by channel: ``{"search": 12.0, "social": 20.0}``. It is spent
         before the first purchase; it counts for new customers and in the contribution to date, not in what is still
-        to come.
+        to come. Channels are strings; the mapping is copied.
     referral : Referral, optional
         Customers whom customers bring.
     discounting : Continuously, StartOfPeriod, MiddleOfPeriod or EndOfPeriod
@@ -84,16 +92,10 @@ class Economics:
         check_amount(self.order_cost, "order_cost")
         self._check_retention()
         if isinstance(self.acquisition_cost, Mapping):
-            for channel, cost in self.acquisition_cost.items():
-                if isinstance(cost, PerCustomer):
-                    message = f"acquisition_cost of channel {channel!r} must be an amount of money, got {cost!r}"
-                    raise SpecificationError(message)
-                check_amount(cost, f"acquisition_cost of channel {channel!r}")
+            object.__setattr__(self, "acquisition_cost", _by_channel(self.acquisition_cost))
         else:
             check_amount(self.acquisition_cost, "acquisition_cost")
-        if not isinstance(self.referral, (Referral, type(None))):
-            message = f"referral takes kundenwert.Referral(per_purchase=…, value=…), got {self.referral!r}"
-            raise SpecificationError(message)
+        self._check_referral()
         if not isinstance(self.discounting, (Continuously, StartOfPeriod, MiddleOfPeriod, EndOfPeriod)):
             message = (
                 "discounting takes kundenwert.Continuously(), StartOfPeriod(…), MiddleOfPeriod(…) or EndOfPeriod(…), "
@@ -102,6 +104,22 @@ class Economics:
             raise SpecificationError(message)
         if not isinstance(self.currency, str):
             message = f"currency is a label such as 'EUR', got {self.currency!r}"
+            raise SpecificationError(message)
+        store_plainly(self, "margin", "annual_discount_rate", "order_cost", "annual_retention_cost", "acquisition_cost")
+
+    def _check_referral(self) -> None:
+        if self.referral is None:
+            return
+        if not isinstance(self.referral, Referral):
+            message = f"referral takes kundenwert.Referral(per_purchase=…, value=…), got {self.referral!r}"
+            raise SpecificationError(message)
+        rate = self.annual_discount_rate
+        if self.referral.generations > 1 and isinstance(rate, Schedule) and len(set(rate.values)) > 1:
+            message = (
+                f"annual_discount_rate changes over time, {rate!r}, and referral counts "
+                f"{self.referral.generations} generations, who arrive at any time and would each have to be discounted "
+                "at the rates from then on; expected one rate, or generations=1"
+            )
             raise SpecificationError(message)
 
     def _check_retention(self) -> None:
@@ -119,6 +137,23 @@ class Economics:
                 f"retention_rule is one of {', '.join(rule.__name__ for rule in rules)}, got {self.retention_rule!r}"
             )
             raise SpecificationError(message)
+
+
+def _by_channel(costs: Mapping[str, float]) -> ByChannel:
+    if not costs:
+        message = "acquisition_cost is by channel, and there is none; expected one or more, such as {'search': 12.0}"
+        raise SpecificationError(message)
+    for channel, cost in costs.items():
+        if not isinstance(channel, str) or not channel:
+            message = (
+                f"acquisition_cost has the channel {channel!r}; expected its name, a string, as in {{'search': 12.0}}"
+            )
+            raise SpecificationError(message)
+        if isinstance(cost, PerCustomer):
+            message = f"acquisition_cost of channel {channel!r} must be an amount of money, got {cost!r}"
+            raise SpecificationError(message)
+        check_amount(cost, f"acquisition_cost of channel {channel!r}")
+    return ByChannel({channel: float(cost) for channel, cost in costs.items()})
 
 
 def _check_margin(margin: object) -> None:

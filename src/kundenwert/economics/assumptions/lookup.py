@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from kundenwert.economics.assumptions.terms import Growing, KnownAmount, PerCustomer, Schedule
+from kundenwert.economics.assumptions.terms import LARGEST_MONEY, Growing, KnownAmount, PerCustomer, Schedule
 from kundenwert.errors import MissingInformationError, RowError
 from kundenwert.histories.tables import customer_table, numbers
 from kundenwert.histories.validation import refuse, shown
@@ -88,7 +87,7 @@ def looked_up(
     customer_id: pd.Index,
     customers: IntoDataFrame | None,
     *,
-    largest: float = math.inf,
+    largest: float = LARGEST_MONEY,
 ) -> Array:
     """The value of each customer, between 0 and `largest`, shape (customers,)."""
     if not isinstance(value, PerCustomer):
@@ -101,7 +100,8 @@ def looked_up(
         raise MissingInformationError(message)
     table, place = rows_of(customers, value.column, name, customer_id)
     values = numbers(table, value.column)[place]
-    expected = "an amount of money, 0 or more" if math.isinf(largest) else "a share between 0 and 1, 0.30 for 30 %"
+    money = f"an amount of money, 0 or more and {largest:g} at most"
+    expected = "a share between 0 and 1, 0.30 for 30 %" if largest == 1 else money
     refuse(
         ~(np.isfinite(values) & (values >= 0) & (values <= largest)),
         customer_id,

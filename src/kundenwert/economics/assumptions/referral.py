@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
-from kundenwert.economics.assumptions.terms import is_number
+from kundenwert.economics.assumptions.terms import LARGEST_MONEY, is_number, is_whole, store_plainly
 from kundenwert.errors import InfiniteValueError, SpecificationError
 
 if TYPE_CHECKING:
     from kundenwert.models.core import Array
 
 __all__ = ["Referral", "worth_of_purchase"]
+
+FOREVER: Final = 10**300  # generations: by then, whatever falls at all has fallen to nothing
 
 
 @final
@@ -23,7 +25,9 @@ class Referral:
 
     Every purchase to come brings `per_purchase` new customers on average; each is worth `value` when they come,
     discounted from then. New customers may bring others: in the second generation by the purchases of the first, and
-    so on.
+    so on. What these bring is counted from their own first purchase on, over a horizon as long as that of the question;
+    accounting periods start afresh when a newcomer arrives. Discount rates must not change if there is more than one
+    generation.
 
     Parameters
     ----------
@@ -43,15 +47,20 @@ class Referral:
     generations: int = 1
 
     def __post_init__(self) -> None:
-        if not is_number(self.per_purchase) or self.per_purchase < 0:
+        if not is_number(self.per_purchase) or not 0 <= self.per_purchase <= LARGEST_MONEY:
             message = f"per_purchase is a number of new customers, 0 or more, got {self.per_purchase!r}"
             raise SpecificationError(message)
-        if not is_number(self.value):
-            message = f"value is an amount of money per new customer, got {self.value!r}"
+        if not is_number(self.value) or not abs(self.value) <= LARGEST_MONEY:
+            message = (
+                f"value is an amount of money per new customer, of a size of {LARGEST_MONEY:g} at most, got "
+                f"{self.value!r}"
+            )
             raise SpecificationError(message)
-        if isinstance(self.generations, bool) or not isinstance(self.generations, int) or self.generations < 1:
+        if not is_whole(self.generations) or self.generations < 1:
             message = f"generations is a whole number of at least 1, got {self.generations!r}"
             raise SpecificationError(message)
+        store_plainly(self, "per_purchase", "value")
+        object.__setattr__(self, "generations", int(self.generations))
 
 
 def worth_of_purchase(referral: Referral, purchases_of_new: Array) -> Array:
@@ -67,15 +76,20 @@ def worth_of_purchase(referral: Referral, purchases_of_new: Array) -> Array:
     Raises
     ------
     InfiniteValueError
-        If a customer brings one new customer or more, so that generations grow.
+        If a customer brings one new customer or more in any draw, so that generations grow there: even in a few draws,
+        they would decide about the mean.
     """
+    of_first = np.full(purchases_of_new.shape, referral.per_purchase * referral.value)
+    if referral.generations == 1 or referral.per_purchase == 0:
+        return of_first
     brought = referral.per_purchase * (1 + purchases_of_new)  # the first purchase brings others, too
-    if referral.generations > 1 and not brought.mean() < 1:
+    grows = np.count_nonzero(~(brought < 1))
+    if grows:
         message = (
-            f"a new customer brings {brought.mean():.2f} others on average (discounted, first purchase included), so "
-            "that each generation is worth more than the one before; expected less than 1: check per_purchase, or "
-            "count one generation only"
+            f"a new customer brings {brought.mean():.2f} others on average (discounted, first purchase included), and "
+            f"one or more in {grows:,} of {brought.size:,} draws, so that each generation is worth more than the one "
+            "before; expected less than 1: take a smaller per_purchase, a shorter horizon, or generations=1"
         )
         raise InfiniteValueError(message)
-    generations = [brought**number for number in range(referral.generations)]
-    return np.asarray(referral.per_purchase * referral.value * np.sum(generations, axis=0))
+    number = float(min(referral.generations, FOREVER))
+    return np.asarray(of_first * -np.expm1(number * np.log(brought)) / (1 - brought))

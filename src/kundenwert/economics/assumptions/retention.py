@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from kundenwert.duration import Duration, Horizon, check_duration
-from kundenwert.economics.assumptions.terms import is_number
+from kundenwert.economics.assumptions.terms import is_number, store_plainly
 from kundenwert.errors import DurationError, SpecificationError
 
 __all__ = [
@@ -43,6 +43,7 @@ class WhilePAliveAbove:
 
     def __post_init__(self) -> None:
         _check_threshold(self.threshold)
+        store_plainly(self, "threshold")
 
 
 @final
@@ -60,6 +61,7 @@ class WhileReturnProbabilityAbove:
 
     def __post_init__(self) -> None:
         _check_threshold(self.threshold)
+        store_plainly(self, "threshold")
         check_duration(self.horizon, "horizon")
 
 

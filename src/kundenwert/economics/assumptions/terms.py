@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Final, final, override
+
+import numpy as np
 
 from kundenwert.duration import Duration
 from kundenwert.errors import DurationError, SpecificationError
 
-__all__ = ["Growing", "KnownAmount", "PerCustomer", "Schedule", "check_amount", "is_number"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "LARGEST_MONEY",
+    "ByChannel",
+    "Growing",
+    "KnownAmount",
+    "PerCustomer",
+    "Schedule",
+    "check_amount",
+    "is_number",
+    "is_whole",
+    "store_plainly",
+]
+
+LARGEST_MONEY: Final = 1e15  # so that neither products nor sums of amounts overflow; in any currency, more is a mistake
 
 
 @final
@@ -62,6 +81,7 @@ class Growing:
         if not is_number(rate) or not -1 < rate < 1:
             message = f"annual_growth_rate lies between -1 and 1, for example 0.02 for 2 % a year; got {rate!r}"
             raise SpecificationError(message)
+        store_plainly(self, "start", "annual_growth_rate")
 
 
 @final
@@ -71,7 +91,7 @@ class Schedule:
 
     Parameters
     ----------
-    values : sequence of float
+    values : sequence or array of float
         The first value holds from now.
     every : Duration
         How long each of them holds.
@@ -86,20 +106,51 @@ class Schedule:
     values: tuple[float, ...]
     every: Duration
 
-    def __init__(self, values: Sequence[float], /, *, every: Duration) -> None:
-        if isinstance(values, str) or not isinstance(values, Sequence) or not values or not all(map(is_number, values)):
+    def __init__(self, values: Sequence[float] | NDArray[Any], /, *, every: Duration) -> None:
+        given = values.tolist() if isinstance(values, np.ndarray) else values
+        if isinstance(given, str) or not isinstance(given, Sequence) or not given or not all(map(is_number, given)):
             message = f"a Schedule takes a list of one finite number or more, for example [0.30, 0.32]; got {values!r}"
             raise SpecificationError(message)
         if not isinstance(every, Duration) or every.is_lifetime or every.in_days == 0:
             message = f"every is how long each value holds, for example kundenwert.years(1); got {every!r}"
             raise DurationError(message)
-        object.__setattr__(self, "values", tuple(float(value) for value in values))
+        object.__setattr__(self, "values", tuple(float(value) for value in given))
         object.__setattr__(self, "every", every)
 
     def pieces(self) -> tuple[tuple[float, float], ...]:
         """When each value begins, in years, and the value."""
         length = self.every.in_unit("year")
         return tuple((position * length, value) for position, value in enumerate(self.values))
+
+
+@final
+class ByChannel(Mapping[str, float]):
+    """Amounts by channel, in the order given: equal to the same mapping, but hashable and never changed."""
+
+    __slots__ = ("_amounts",)
+
+    def __init__(self, amounts: Mapping[str, float]) -> None:
+        self._amounts = dict(amounts)
+
+    @override
+    def __getitem__(self, channel: str) -> float:
+        return self._amounts[channel]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._amounts)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._amounts)
+
+    @override
+    def __hash__(self) -> int:
+        return hash(frozenset(self._amounts.items()))
+
+    @override
+    def __repr__(self) -> str:
+        return repr(self._amounts)
 
 
 @final
@@ -123,11 +174,30 @@ class KnownAmount:
 
     def __post_init__(self) -> None:
         check_amount(self.amount, "the amount of a purchase")
+        store_plainly(self, "amount")
 
 
 def is_number(value: object) -> bool:
-    """Whether this is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether this is a finite number: of Python, of NumPy, or a fraction."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # of integers that no floating-point number reaches
+        return False
+
+
+def is_whole(value: object) -> bool:
+    """Whether this is a whole number, of Python or NumPy."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def store_plainly(instance: object, *names: str) -> None:
+    """Turn those attributes of a frozen dataclass that are numbers of any kind into those of Python."""
+    for name in names:
+        value = getattr(instance, name)
+        if is_number(value):
+            object.__setattr__(instance, name, float(value))
 
 
 def check_amount(value: object, name: str) -> None:
@@ -136,4 +206,10 @@ def check_amount(value: object, name: str) -> None:
         return
     if not is_number(value) or value < 0:  # type: ignore[operator]  # a number by the first condition
         message = f"{name} is an amount of money, 0 or more, or kundenwert.PerCustomer(column); got {value!r}"
+        raise SpecificationError(message)
+    if value > LARGEST_MONEY:  # type: ignore[operator]
+        message = (
+            f"{name} is an amount of money, {LARGEST_MONEY:g} at most; got {value!r}: check the amount, or take a "
+            "larger unit of money"
+        )
         raise SpecificationError(message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from kundenwert.histories import Steps
 
 __all__ = ["contribution_to_date"]
+
+SAME: Final = 1e-9  # how far sums of amounts may differ, relatively; they are rounded to twelve digits
+ROUNDING: Final = 1e-12  # of all that a customer paid and got back, which may be far more than what is left
 
 
 def contribution_to_date(
@@ -77,7 +80,7 @@ def contribution_to_date(
     MissingInformationError
         If the histories come from a ready-made table or have no amounts, or a table of customers is missing.
     RowError
-        If a customer's purchases in the log are not those of the histories.
+        If a customer's purchases in the log are not those of the histories, or their amounts are not.
     DataError
         If the log cannot be read, or knows none of the customers.
 
@@ -124,8 +127,12 @@ def contribution_to_date(
     observed = of_row >= 0
     observed[observed] = rows.step[observed] <= steps.until[of_row[observed]]
     occasions = merge(rows, observed, net_refunds=columns.net_refunds)
+    assert rows.amount is not None  # noqa: S101 - the log has amounts
+    assert occasions.amount is not None  # noqa: S101 - so they have
     who = place[occasions.customer]
     _check_same(histories, steps, who, occasions.step)
+    gross = np.bincount(of_row[observed], np.abs(rows.amount[observed]), len(histories))
+    _check_amounts(histories, who, occasions.amount, occasions.step == steps.first[who], gross)
 
     growth = np.log1p(_first(economics.annual_discount_rate)) / steps_per_unit("year", steps.resolution)
     counts = np.exp(growth * (steps.until[who] - occasions.step))  # what a euro of that day counts today
@@ -133,7 +140,6 @@ def contribution_to_date(
     def total(of_occasion: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(who, weights=of_occasion, minlength=len(histories))
 
-    assert occasions.amount is not None  # noqa: S101 - the log has amounts
     table = {
         "revenue": round_amounts(total(occasions.amount)),
         "margin": margin * total(occasions.amount * counts),
@@ -164,5 +170,38 @@ def _check_same(histories: CustomerHistories, steps: Steps, who: NDArray[np.int6
         f"histories there are {histories.frequency[place] + 1}, the first on "
         f"{step_label(int(steps.first[place]), steps.resolution)} ({np.count_nonzero(differs):,} such customers); hand "
         "in the log that the histories were made from, or make them anew from this one"
+    )
+    raise RowError(message)
+
+
+def _check_amounts(
+    histories: CustomerHistories,
+    who: NDArray[np.int64],
+    amount: NDArray[np.float64],
+    first: NDArray[np.bool_],
+    gross: NDArray[np.float64],
+) -> None:
+    """Refuse a log with the same purchases for other amounts; `gross` is what rounding errors are measured by."""
+    spend = histories.spend
+    if spend is None:
+        return
+    sums = {"repeat purchases": (np.bincount(who, np.where(first, 0.0, amount), len(histories)), spend.total)}
+    if spend.first_amount is not None:
+        in_log = np.bincount(who, np.where(first, amount, 0.0), len(histories))
+        sums["the first purchase"] = (in_log, spend.first_amount)
+    differ = {
+        name: np.abs(found - known) > SAME * np.maximum(found, known) + ROUNDING * gross
+        for name, (found, known) in sums.items()
+    }
+    any_differs = np.any(list(differ.values()), axis=0)
+    if not any_differs.any():
+        return
+    place = int(np.argmax(any_differs))
+    name = next(name for name, differs in differ.items() if differs[place])
+    found, known = sums[name]
+    message = (
+        f"customer {shown(histories.customer_id, place)} paid {found[place]:.12g} for {name} in the log; in the "
+        f"histories it is {known[place]:.12g} ({np.count_nonzero(any_differs):,} such customers); hand in the log that "
+        "the histories were made from, in the same currency and with no row twice, or make them anew from this one"
     )
     raise RowError(message)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kundenwert.duration import Horizon
     from kundenwert.economics.assumptions.economics import Economics
     from kundenwert.economics.assumptions.terms import KnownAmount
+    from kundenwert.economics.dependence.spend_dependence import SpendDependence
     from kundenwert.economics.value.valuation import Valuation
     from kundenwert.histories import Histories
     from kundenwert.models.core import Array
@@ -116,6 +117,7 @@ def customer_equity(
     contribution: pd.DataFrame | None = None,
     customers: IntoDataFrame | None = None,
     renewal_due: bool = False,
+    dependence: SpendDependence | None = None,
     interval: float = 0.90,
 ) -> CustomerEquity:
     """The expected net present value of all customers together, by group, and how concentrated it is.
@@ -150,6 +152,9 @@ def customer_equity(
         Table with ``customer_id`` and the columns that `economics` or `spend` look up by :class:`PerCustomer`.
     renewal_due : bool
         For contracts: whether the next renewal is due right now.
+    dependence : SpendDependence, optional
+        What :func:`kundenwert.spend_dependence` found with the same posteriors: margins are then corrected for it, as
+        by :func:`kundenwert.net_present_value`.
     interval : float
         Probability of the equal-tailed intervals.
 
@@ -187,7 +192,14 @@ def customer_equity(
     groups = Groups.of(by, histories.customer_id)
     to_date = None if contribution is None else contributions(contribution, histories.customer_id)
     values = valuation(
-        purchases, spend, histories, economics, horizon=horizon, customers=customers, renewal_due=renewal_due
+        purchases,
+        spend,
+        histories,
+        economics,
+        horizon=horizon,
+        customers=customers,
+        renewal_due=renewal_due,
+        dependence=dependence,
     )
     return equity_of(values, groups, to_date, horizon=horizon, interval=interval, currency=economics.currency)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 import pandas as pd
 
-from kundenwert.economics.assumptions.terms import is_number
+from kundenwert.economics.assumptions.terms import is_number, store_plainly
 from kundenwert.economics.base.equity import CustomerEquity, equity_of
 from kundenwert.economics.base.groups import Groups, contributions
 from kundenwert.economics.base.totals import totals_of_groups
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from kundenwert.duration import Horizon
     from kundenwert.economics.assumptions.economics import Economics
     from kundenwert.economics.assumptions.terms import KnownAmount
+    from kundenwert.economics.realised.realisation import Realisation
+    from kundenwert.economics.value.valuation import Valuation
     from kundenwert.histories import Histories
     from kundenwert.models.core import Array
     from kundenwert.posterior import ContractPosterior, PurchasePosterior, SpendPosterior
 
-__all__ = ["SEGMENTS", "Quantile", "Segmentation", "segment"]
+__all__ = ["SEGMENTS", "Quantile", "Segmentation", "segment", "segmentation_of"]
 
 SEGMENTS: Final = ("top performer", "high potential", "fading", "low value")
 """High or low contribution to date × high or low value to come, from high/high to low/low."""
@@ -56,6 +58,10 @@ class Quantile:
         if not is_number(self.probability) or not 0 < self.probability < 1:
             message = f"Quantile takes a share of the customers between 0 and 1, got {self.probability!r}"
             raise SpecificationError(message)
+        store_plainly(self, "probability")
+
+
+BEST_FIFTH: Final = Quantile(0.8)
 
 
 @final
@@ -103,8 +109,8 @@ def segment(
     contribution: pd.DataFrame,
     *,
     horizon: Horizon,
-    contribution_from: float | Quantile = Quantile(0.8),
-    value_from: float | Quantile = Quantile(0.8),
+    contribution_from: float | Quantile = BEST_FIFTH,
+    value_from: float | Quantile = BEST_FIFTH,
     futures: int = 1000,
     seed: int,
     customers: IntoDataFrame | None = None,
@@ -117,6 +123,9 @@ def segment(
     no longer; the others are of *low value*. What was contributed is known. What is to come is not: each customer has
     a probability of belonging, the share of simulated futures whose realised net present value reaches the threshold.
     It can be checked later against what came true, which cannot be said of a label.
+
+    Amounts are taken as independent of how often customers buy. A dependence, as :func:`kundenwert.spend_dependence`
+    finds it, corrects expectations and not futures, so that it is left out of both here.
 
     Parameters
     ----------
@@ -183,10 +192,36 @@ def segment(
     values = valuation(
         purchases, spend, histories, economics, horizon=horizon, customers=customers, renewal_due=renewal_due
     )
+    return segmentation_of(
+        values,
+        found,
+        to_date,
+        histories.customer_id,
+        horizon=horizon,
+        contribution_from=contribution_from,
+        value_from=value_from,
+        interval=interval,
+        currency=economics.currency,
+    )
+
+
+def segmentation_of(
+    values: Valuation,
+    found: Realisation,
+    to_date: Array,
+    customer_id: pd.Index,
+    *,
+    horizon: Horizon,
+    contribution_from: float | Quantile = BEST_FIFTH,
+    value_from: float | Quantile = BEST_FIFTH,
+    interval: float,
+    currency: str,
+) -> Segmentation:
+    """Segments, from the values of customers, their futures, and what they have contributed to date."""
     expected = totals_of_groups(values, np.zeros_like(values.index), 1).expected[values.index]
     past, ahead = _amount(contribution_from, to_date), _amount(value_from, expected)
     valuable = found.of_rows(lambda npv: _reach(npv, ahead).mean(axis=1))[found.index]
-    table = pd.DataFrame({"contribution": to_date, "expected": expected}, index=histories.customer_id)
+    table = pd.DataFrame({"contribution": to_date, "expected": expected}, index=customer_id)
     high = _reach(to_date, past)
     table["top performer"] = np.where(high, valuable, 0.0)
     table["high potential"] = np.where(high, 0.0, valuable)
@@ -195,14 +230,8 @@ def segment(
     best = np.array(SEGMENTS)[np.argmax(table[list(SEGMENTS)].to_numpy(), axis=1)]
     label = pd.Series(best, index=table.index, name="segment")
     table.insert(0, "segment", label.astype(pd.CategoricalDtype(list(SEGMENTS), ordered=True)))
-    equity = equity_of(
-        values,
-        Groups.of(label, histories.customer_id),
-        to_date,
-        horizon=horizon,
-        interval=interval,
-        currency=economics.currency,
-    )
+    groups = Groups.of(label, customer_id)
+    equity = equity_of(values, groups, to_date, horizon=horizon, interval=interval, currency=currency)
     return Segmentation(table=table, equity=equity, contribution_from=past, value_from=ahead)
 
 

@@ -144,7 +144,7 @@ class Link:
         rho = np.array([self.correlation])
 
         def work(rows: slice) -> None:
-            h = history_of(cells.columns, rows)
+            h = history_of(cells, rows)
             rate = self.purchases.rate_law(self.theta, h).nodes(NODES_OF_VALUES[0])
             law = self.spend.level_law(self.linked, h)
             bought = (rate.alive * bought_at(cells["x"][rows], rate)).sum(axis=0)
@@ -193,7 +193,7 @@ class Link:
         ends: list[tuple[float, float]] = []
 
         def work(rows: slice) -> None:
-            rate = self.purchases.rate_law(self.theta, history_of(cells.columns, rows)).nodes(2).rate
+            rate = self.purchases.rate_law(self.theta, history_of(cells, rows)).nodes(2).rate
             ends.append((float(np.log(max(rate.min(), SMALLEST))), float(np.log(rate.max()))))
 
         in_blocks(len(cells), NUMBERS_AT_ONCE, work)

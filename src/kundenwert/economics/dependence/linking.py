@@ -158,7 +158,7 @@ class Linking:
         except InfiniteValueError:
             return None
         bought = self.purchases.of_cells.purchases(self.cells, 0.0, year)(slice(0, len(self.cells)))[:, 0]
-        amount = self.spend.expected_spend(self.unlinked, history_of(self.cells.columns))[:, 0]
+        amount = self.spend.expected_spend(self.unlinked, history_of(self.cells))[:, 0]
         value = self.cells.counts * bought * amount
         values = np.stack([value, value * (self.cells["x"] == 0)], axis=-1)
         total = values.sum(axis=0)

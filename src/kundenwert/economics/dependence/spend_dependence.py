@@ -68,8 +68,9 @@ class SpendDependence:
     p_positive
         Probability that the correlation is above 0.
     effect_on_value
-        What all customers together are expected to spend within a year, over what is expected under independence;
-        the interval is that of the correlation. None if the mean amount is infinite with the correlation.
+        What all customers together are expected to spend within a year, over what is expected under independence. It
+        is computed at the mean of the correlation and at both ends of its interval: `mean` is the first of the three,
+        `lower` and `upper` are the smallest and the largest. None if the mean amount is infinite with the correlation.
     effect_on_one_time_buyers
         The same of the customers who have not come back so far, whose amounts nobody has seen; None without any.
     customers
@@ -112,8 +113,8 @@ class SpendDependence:
             ("who have not come back so far", self.effect_on_one_time_buyers),
         ):
             if effect is not None:
-                low, high = effect.lower - 1, effect.upper - 1
-                lines.append(f"    {whom}: {effect.mean - 1:+.1%} ({low:+.1%} to {high:+.1%})")
+                mean, low, high = (f"{end - 1:+z.1%}" for end in (effect.mean, effect.lower, effect.upper))
+                lines.append(f"    {whom}: {mean} ({low} to {high})")
         if self.effect_on_value is None:
             lines.append("    none, because the mean amount is infinite with it")
         return "\n".join(lines)

@@ -168,4 +168,4 @@ def _some(posterior: PurchasePosterior, cells: Cells, scale: float) -> tuple[Ali
     chosen = [pick(value) for value in posterior.theta for pick in (np.argmin, np.argmax)]
     columns = np.unique(np.r_[chosen, np.linspace(0, draws - 1, DRAWS_TRIED).astype(np.intp)])
     theta = posterior.model.named([value[columns] for value in posterior.theta])
-    return posterior.model.alive(theta, x[rows, None], T[rows, None])
+    return posterior.model.examples(theta, x[rows, None], T[rows, None])

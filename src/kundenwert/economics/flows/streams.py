@@ -44,7 +44,7 @@ def purchases_along(
 ) -> Callable[[AliveCustomer], Array]:
     """The same of living customers; the cells say how finely time must be divided."""
     pieces = _pieces(timeline, cells, length)
-    if not pieces:
+    if not pieces or len(cells) == 0:
         return lambda customer: customer.purchases(0.0, 0.0)
     if cells.unit == "opportunity":
         return lambda customer: _sum([_purchases_in(customer, piece) for piece in pieces])

@@ -8,7 +8,7 @@ Rates and margins are constant or grow exponentially between breaks, so that thi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, final
 
@@ -191,6 +191,21 @@ class Timeline:
             rate = math.log1p(_value(self.rates, start)) - self.growth
             after = self._at(end, end) if end < self.horizon else 0.0
             yield Piece(self._at(start, start), rate, start, end, after)
+
+    def later(self, years: float) -> tuple[float, Timeline]:
+        """What money counts now that flows in so many years, and the timeline as it is seen from then.
+
+        Both are without accounting periods, which would not start then, and with the growth of the margin but not its
+        level, which the later timeline has.
+        """
+        factor = math.exp(self.growth * years - float(self._lost(np.asarray(years))))
+
+        def seen(pieces: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+            later = tuple((start - years, value) for start, value in pieces if start > years)
+            return ((0.0, _value(pieces, years)), *later)
+
+        ahead = replace(self, rates=seen(self.rates), margins=seen(self.margins), horizon=self.horizon - years)
+        return factor, replace(ahead, period=0.0, within=0.0)
 
     def windows(self) -> Iterator[Piece]:
         """Every accounting period as a piece of its own, or as several if the margin changes in it."""

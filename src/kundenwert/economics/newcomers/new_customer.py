@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kundenwert.duration import Duration, check_duration, units_per_year
+from kundenwert.economics.assumptions.terms import is_whole
 from kundenwert.economics.flows.streams import periods_per_year
 from kundenwert.economics.newcomers.by_channel import Channel, by_channel
 from kundenwert.economics.newcomers.newcomers import Newcomer, new_cells
@@ -52,12 +55,13 @@ def new_customer_value(
         When customers buy, or end their contracts; by channel, if it is a mapping. Contracts of several cohorts give
         a row for each of them, and one for a new cohort.
     spend : SpendPosterior, KnownAmount or mapping
-        How much they spend at a purchase, for all channels or by channel. What is expected is the mean over the
-        population, as learnt from repeat purchases.
+        How much they spend at a purchase, for all channels or by channel, taken as independent of how often they buy.
+        What is expected is the mean over the population, as learnt from repeat purchases.
     economics : Economics
         Margins, costs and discounting: the same for all channels, but for the acquisition cost, which may be a mapping.
     horizon : Duration, Periods or LIFETIME
-        How long, from the first purchase on.
+        How long, from the first purchase on. With LIFETIME values hold everything that is to come, but curves and
+        paybacks end after 20 years.
     first_purchase : bool
         Whether the first purchase (the first period of a contract) counts. If the money is spent so that someone buys
         for the first time, it does; if they would have bought once anyway, it does not.
@@ -81,9 +85,14 @@ def new_customer_value(
     Raises
     ------
     InfiniteValueError
-        If purchases for life are not finite without discounting, or the mean amount is infinite.
+        If purchases for life are not finite without discounting, or the mean amount is infinite. Also if nothing is
+        discounted for life and customers are served by a rule that depends on what they do
+        (:class:`WhilePAliveAbove`, :class:`WhileReturnProbabilityAbove`): they are followed for as long as money
+        counts, which would be for ever.
     SpecificationError
         If channels do not match, or something would have to be looked up per customer.
+    SizeError
+        If single customers would make too many purchases to be simulated, or opportunities or renewals are too many.
 
     Examples
     --------
@@ -97,6 +106,7 @@ def new_customer_value(
     """
     check_interval(interval)
     _check(futures, seed, first_purchase, first_amount)
+    first_purchase, futures, seed = bool(first_purchase), int(futures), int(seed)
     channels = by_channel(purchases, spend, economics, first_amount)
     unit = channels[0].purchases.unit
     with_cohorts = any(isinstance(one.purchases, ContractPosterior) and one.purchases.model.cohorts for one in channels)
@@ -157,13 +167,13 @@ def _in_years(every: Duration | None, channel: Channel) -> float:
 
 
 def _check(futures: int, seed: int, first_purchase: bool, first_amount: object) -> None:  # noqa: FBT001 - an argument
-    if not isinstance(first_purchase, bool):
+    if not isinstance(first_purchase, (bool, np.bool_)):
         message = f"first_purchase says whether the first purchase counts, True or False; got {first_purchase!r}"
         raise SpecificationError(message)
     if first_amount is not None and not first_purchase:
         message = "first_amount is given, and with first_purchase=False the first purchase does not count; drop one"
         raise SpecificationError(message)
     for name, value in {"futures": futures, "seed": seed}.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        if not is_whole(value) or value < 0:
             message = f"{name} must be a whole number of at least 0, got {value!r}"
             raise SpecificationError(message)

@@ -16,6 +16,7 @@ from kundenwert.economics.flows.timeline import Timeline
 from kundenwert.economics.serving.path import ForEveryone, Nobody, ServingPath, WhileRenewed, WithCutoffs
 from kundenwert.economics.serving.services import serving_time
 from kundenwert.economics.value.distinct import paired
+from kundenwert.errors import SizeError
 from kundenwert.histories.cells import Cells
 from kundenwert.posterior.contract import ContractPosterior
 
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_YEARS", "PARTS", "Newcomer", "new_cells"]
 
 LONGEST_YEARS: Final = 20.0  # of a curve, and of waiting for a payback, where the horizon is LIFETIME
+MOST_EVENTS: Final = 2**15  # of a curve
+MOST_NUMBERS: Final = 2**27  # of a curve over events, for all draws
+REMEDY: Final = (
+    ", and that is what a new customer is expected to spend. Give q a tighter prior if you know that large amounts are "
+    "bounded, or say what a purchase brings on average: kundenwert.KnownAmount(29.90), for example"
+)
 PARTS: Final = ("first_purchase", "repeat_purchases", "order_cost", "retention_cost", "referral")
 AMOUNTS: Final[tuple[HistoryColumn, ...]] = ("total", "positive", "log_total", "log_squared_total")
 
@@ -55,7 +62,7 @@ class Newcomer:
     along_margin, plain
         Timelines with and without the path of the margin, up to `limit`.
     limit
-        The longest time that is looked at, in the unit of the posterior: the horizon if it is finite.
+        The longest time that is looked at, in the unit of the posterior: the horizon, or 20 years if it is LIFETIME.
     purchases
         Expected repeat purchases, or renewals, up to any time.
     service
@@ -94,6 +101,8 @@ class Newcomer:
         ------
         InfiniteValueError
             If purchases for life are not finite without discounting, or the mean amount is infinite.
+        SizeError
+            If opportunities or renewals are too many to be counted one by one.
         """
         posterior, spend, amount = _with_amounts(posterior, spend, cells, terms)
         per_year = periods_per_year(cells)
@@ -103,9 +112,10 @@ class Newcomer:
         worth = np.zeros(len(amount))
         if economics.referral is not None:
             worth += worth_of_purchase(economics.referral, counted)
-        limit = min(length, LONGEST_YEARS * per_year)
+        limit = length if math.isfinite(length) else LONGEST_YEARS * per_year
         if cells.unit in {"opportunity", "renewal"}:
             limit = max(1.0, math.floor(limit + 1e-9))
+            _check_size(limit, len(amount), cells)
         purchases = cumulated(posterior, cells, limit)
         service, served = _service(posterior, cells, plain, economics, purchases, length=length)
         events = float(terms.first) + counted
@@ -191,9 +201,21 @@ def _with_amounts(
     if spend is None:
         return posterior, None, np.full(posterior.of_cells.draws, terms.amount)
     chosen, positions = paired(posterior.of_cells.draws, spend.of_cells.draws)
-    amount = spend.finite_spend(cells, positions)(slice(0, 1))[0]
+    amount = spend.finite_spend(cells, positions, remedy=REMEDY)(slice(0, 1))[0]
     finite = ~np.isnan(amount)
     return posterior.chosen(chosen[finite]), spend.chosen(positions[finite]), amount[finite]
+
+
+def _check_size(events: float, draws: int, cells: Cells) -> None:
+    """Refuse a curve over more events than can be counted one by one."""
+    most = min(MOST_EVENTS, MOST_NUMBERS // draws)
+    if events > most:
+        name = "opportunities" if cells.unit == "opportunity" else "renewals"
+        message = (
+            f"a curve over {events:,.0f} {name} is longer than the {most:,} allowed (draws of the parameters: "
+            f"{draws:,}); take a shorter horizon, or LIFETIME"
+        )
+        raise SizeError(message)
 
 
 def _first_amount(terms: NewcomerTerms, amount: Array) -> Array:

@@ -24,14 +24,15 @@ __all__ = ["payback_of_average", "payback_of_single"]
 
 EVEN_STEPS: Final = 512
 GRADED_STEPS: Final = 256
-REFINEMENTS: Final = 3
+TOLERANCE: Final = 1e-12
+MOST_STEPS: Final = 100
 MOST_PURCHASES: Final = 2**27
 PURCHASES_AT_ONCE: Final = 2**20
 CUSTOMERS_AT_ONCE: Final = (16, 8192)
 
 
 def payback_of_average(newcomer: Newcomer) -> Array:
-    """The first time at which the expected contribution covers the acquisition cost; inf if it never does.
+    """The first time at which the expected contribution covers the acquisition cost; inf if not within the limit.
 
     For each draw, in the unit of the posterior, shape (draws,).
     """
@@ -42,24 +43,36 @@ def payback_of_average(newcomer: Newcomer) -> Array:
         return np.where(covered.any(axis=0), times[np.argmax(covered, axis=0)], np.inf)
     scale = newcomer.purchases.scale
     graded = scale * np.expm1(np.linspace(0, np.log1p(limit / scale), GRADED_STEPS + 1)[:-1])
-    times = np.union1d(graded, np.linspace(0, limit, EVEN_STEPS + 1))
+    line = newcomer.along_margin
+    breaks = np.array([start for start, _ in (*line.rates, *line.margins)]) * periods_per_year(newcomer.cells)
+    times = np.unique(np.r_[graded, np.linspace(0, limit, EVEN_STEPS + 1), breaks[breaks < limit]])
     over = newcomer.contribution(times) - cost
     place = np.argmax(over >= 0, axis=0)
     result = times[place]
     later = np.flatnonzero(place > 0)
     low, high = times[place[later] - 1], times[place[later]]
     over_low, over_high = over[place[later] - 1, later], over[place[later], later]
-    for _ in range(REFINEMENTS):  # a straight line between the two comes closer and closer
-        result[later] = high - (high - low) * over_high / (over_high - over_low)
+    side = np.zeros(len(later))  # on which the last point was
+    for step in range(MOST_STEPS):
+        if (high - low <= TOLERANCE * high).all():
+            break
+        # a straight line between the two, by the Illinois method; where it may stand still, half of the way
+        middle = high - (high - low) * over_high / (over_high - over_low)
+        middle = np.where((over_high == 0) | (step % 4 == 3), (low + high) / 2, middle)
+        result[later] = middle
         here = newcomer.contribution_of_each(result)[later] - cost
-        low, over_low = np.where(here < 0, result[later], low), np.where(here < 0, here, over_low)
-        high, over_high = np.where(here < 0, high, result[later]), np.where(here < 0, over_high, here)
-    result[later] = high - (high - low) * over_high / (over_high - over_low)
+        below = here < 0
+        over_high = np.where(below, np.where(side < 0, over_high / 2, over_high), here)
+        over_low = np.where(below, here, np.where(side > 0, over_low / 2, over_low))
+        low, high, side = np.where(below, middle, low), np.where(below, high, middle), np.where(below, -1.0, 1.0)
+    result[later] = high
     return np.where((over >= 0).any(axis=0), result, np.inf)
 
 
 def payback_of_single(newcomer: Newcomer, customers: int, seed: list[int]) -> Array:
-    """The time at which the contribution of each simulated customer covers the acquisition cost; inf if it never does.
+    """The time at which the contribution of each simulated customer covers the acquisition cost.
+
+    It is inf if that is not within the limit.
 
     Shape (customers,). Each takes another draw of the parameters, their own chance to stay and to buy, and their own
     amounts. Customers whom they bring count on average.
@@ -105,7 +118,9 @@ def _simulated(newcomer: Newcomer, draws: NDArray[np.int64], rng: np.random.Gene
     start = np.searchsorted(customer, np.arange(count))
     value = at_once[customer] + total[1:] - total[start][customer]
     value -= terms.annual_retention_cost * newcomer.service.until(time, customer, count)
-    result = np.where(at_once >= terms.acquisition_cost, 0.0, np.inf)
+    served = newcomer.service.on_average(np.zeros(1))[0, 0]  # what is paid now is the same in all draws
+    now = at_once - terms.annual_retention_cost * served
+    result = np.where(now >= terms.acquisition_cost, 0.0, np.inf)
     covered = value >= terms.acquisition_cost
     np.minimum.at(result, customer[covered], time[covered])
     return result

@@ -66,13 +66,14 @@ class NewCustomerValue:
         ``_upper``; and ``probability_it_pays``, the posterior probability that the expected value is not negative.
     payback : pandas.DataFrame
         Time until contributions cover the acquisition cost for the first time, for the ``average customer`` and for a
-        ``single customer``: the probability that this is ``within_horizon`` and that it is ``never`` (which add up to
-        1), ``median``, ``lower`` and ``upper`` of the time, in `unit`; never counts as inf. That of the average is
-        uncertain because the parameters are; that of a single customer also because they buy by chance.
+        ``single customer``: the probability that this is ``within_limit`` and that it is ``later_or_never`` (which add
+        up to 1), ``median``, ``lower`` and ``upper`` of the time, in `unit`; not within the `limit` counts as inf. That
+        of the average is uncertain because the parameters are; that of a single customer also because they buy by
+        chance.
     unit : str
         Of times: the unit of the posterior, ``opportunity`` or ``renewal``.
     limit : float
-        How far curves and paybacks reach: to the horizon, or 20 years where it is LIFETIME.
+        How far curves and paybacks reach, in `unit`: to the horizon, or 20 years where it is LIFETIME.
     interval : float
         Probability of the equal-tailed intervals.
     currency : str
@@ -211,11 +212,11 @@ def _payback(times: Array, interval: float) -> dict[str, float]:
     tail = (1 - check_interval(interval)) / 2
     ordered = np.sort(times)
 
-    def quantile(probability: float) -> float:  # an order statistic: nothing lies halfway to never
+    def quantile(probability: float) -> float:  # an order statistic: nothing lies halfway to inf
         return float(ordered[int(np.ceil(probability * len(ordered) - 1e-9)) - 1])
 
     back = float(np.isfinite(times).mean())
-    row = {"within_horizon": back, "never": float(np.isinf(times).mean())}
+    row = {"within_limit": back, "later_or_never": float(np.isinf(times).mean())}
     return row | {"median": quantile(0.5), "lower": quantile(tail), "upper": quantile(1 - tail)}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from kundenwert.economics.assumptions.retention import EveryoneFor, WhileActive
+from kundenwert.economics.assumptions.terms import is_whole
 from kundenwert.economics.flows.events import check_every, periods_per_year
 from kundenwert.economics.flows.timeline import Timeline
 from kundenwert.economics.serving.futures import Service, blocks_of_futures, farthest_year, purchases_ahead, served_for
@@ -95,9 +96,10 @@ def realisation(
     SpecificationError
         If a model cannot be simulated from a history on, or `futures` is no number of futures.
     """
-    if isinstance(futures, bool) or not isinstance(futures, int) or futures < 1:
+    if not is_whole(futures) or futures < 1:
         message = f"futures is how many futures of each customer to simulate, a whole number above 0; got {futures!r}"
         raise SpecificationError(message)
+    futures = int(futures)
     kinds = DistinctCustomers.of(purchases, spend, histories, economics, horizon=horizon, customers=customers)
     check_due(purchases, due=renewal_due)
     if len(kinds) == 0:
@@ -111,12 +113,16 @@ def realisation(
         cash = _of_purchases(kinds, kinds.purchases, spend, economics, futures=futures, length=length)
         ahead = purchases_ahead(kinds.purchases, kinds.base, length)
     blocks = blocks_of_futures(np.broadcast_to(ahead, len(kinds.base))[kinds.shared], futures)
-    return Realisation(index=kinds.index, futures=futures, blocks=blocks, cash=cash, seed=seed)
+    return Realisation(index=kinds.index, futures=futures, blocks=blocks, cash=cash, seed=int(seed))
 
 
 def _followed_for(kinds: DistinctCustomers, economics: Economics) -> float:
     """How long futures are followed, in the unit of the posterior."""
-    timelines = [Timeline.of(economics, kinds.years, margin=margin) for margin in (False, True)]
+    timelines = [Timeline.of(economics, kinds.years, margin=True)]
+    own, referral = kinds.own, economics.referral
+    brings = referral is not None and referral.per_purchase > 0
+    if own.order_cost.any() or brings or own.annual_retention_cost.any():
+        timelines.append(Timeline.of(economics, kinds.years, margin=False))
     if math.isfinite(kinds.length):
         return kinds.length
     length = max(map(farthest_year, timelines)) * periods_per_year(kinds.base)

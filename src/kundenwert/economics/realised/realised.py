@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from kundenwert.economics.assumptions.terms import is_number
+from kundenwert.economics.assumptions.terms import is_number, is_whole
 from kundenwert.economics.realised.realisation import realisation
 from kundenwert.errors import SpecificationError
 from kundenwert.posterior.summary import check_interval, quantile
@@ -53,7 +53,7 @@ def realised_value(
     purchases : PurchasePosterior or ContractPosterior
         When customers buy, or end their contracts.
     spend : SpendPosterior or KnownAmount
-        How much they spend at a purchase.
+        How much they spend at a purchase, taken as independent of how often they buy.
     histories : CustomerHistories, OpportunityHistories or ContractHistories
         The customers.
     economics : Economics
@@ -111,10 +111,10 @@ def realised_value(
             quantile(ordered, tail),
             quantile(ordered, 1 - tail),
             (values > 0).mean(axis=1),
-            _mean_of_worst(ordered, worst),
+            _mean_of_worst(ordered, float(worst)),
         ]
         if risk_aversion is not None:
-            columns.append(_certainty_equivalent(ordered, risk_aversion))
+            columns.append(_certainty_equivalent(ordered, float(risk_aversion)))
         return np.stack(columns, axis=1)
 
     table = found.of_rows(summary)[found.index]
@@ -149,6 +149,6 @@ def _check(worst: object, risk_aversion: object, seed: object) -> None:
 
 def check_seed(seed: object) -> None:
     """Refuse what is no seed."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if not is_whole(seed) or seed < 0:  # type: ignore[operator]  # a number by the first condition
         message = f"seed is a whole number of at least 0, got {seed!r}"
         raise SpecificationError(message)

@@ -10,12 +10,14 @@ import pandas as pd
 
 from kundenwert.duration import check_duration
 from kundenwert.economics.relationship.phases import check_can_lapse
-from kundenwert.errors import SpecificationError
+from kundenwert.errors import SizeError, SpecificationError
 from kundenwert.histories import CustomerHistories, OpportunityHistories
 from kundenwert.histories.base import as_histories, check_clock
 from kundenwert.posterior.summary import summarise_all
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kundenwert.duration import Horizon
     from kundenwert.histories import Cells, Histories
     from kundenwert.models.core import AliveCustomer, Array
@@ -26,7 +28,11 @@ __all__ = ["ever_returns", "second_purchase"]
 
 FOREVER: Final = 1e300
 OPPORTUNITIES_FOREVER: Final = 1e15
-NODES: Final = 40
+MOST_OPPORTUNITIES: Final = 10_000
+NODES: Final = 20  # of a panel
+LARGEST_ERROR: Final = 1e-8  # of a panel as a whole, relative to the integral: that of its halves is far smaller
+LARGEST_DROP: Final = 0.2  # between two nodes, relative to the whole drop
+NARROWEST: Final = 2.0**-40
 
 
 def second_purchase(
@@ -67,6 +73,8 @@ def second_purchase(
     ------
     SpecificationError
         For contracts, or if the horizon is zero or LIFETIME.
+    SizeError
+        If there are more than 10,000 opportunities within the horizon.
 
     Examples
     --------
@@ -81,6 +89,12 @@ def second_purchase(
     if length == 0:
         message = f"a second purchase takes time; horizon must be longer than {horizon!r}"
         raise SpecificationError(message)
+    if _counts(purchases) and length > MOST_OPPORTUNITIES:
+        message = (
+            f"the waiting time is a sum over every opportunity, and {length:,.0f} are more than the "
+            f"{MOST_OPPORTUNITIES:,} allowed; take a shorter horizon"
+        )
+        raise SizeError(message)
     if histories is None:
         cells, index = purchases.new_customer(), pd.Index(["new customer"])
     else:
@@ -117,23 +131,57 @@ def _waiting(purchases: PurchasePosterior, cells: Cells, length: float) -> Block
 
     That is the integral of P(next purchase after u, and within the length), or the sum over whole u.
     """
-    if _counts(purchases):
-        times, steps = np.arange(length), np.ones(int(length))
-    else:
-        nodes, weights = np.polynomial.legendre.leggauss(NODES)
-        scale = purchases.model.time_scale(purchases.theta)  # probabilities are smooth in log(time + scale)
-        half = 0.5 * math.log1p(length / scale)
-        times = scale * np.expm1(half * (1 + nodes))
-        steps = half * weights * (times + scale)
+    scale = purchases.model.time_scale(purchases.theta)  # probabilities are smooth in log(time + scale)
 
     def time_to_purchase(customer: AliveCustomer) -> Array:
         returns = customer.returns(length)
+        if not _counts(purchases):
+            later = lambda time: np.asarray(returns - customer.returns(time) if time > 0 else returns)  # noqa: E731
+            return _area(later, length, scale)
         total = np.zeros(np.shape(returns))
-        for time, step in zip(times.tolist(), steps.tolist(), strict=True):
-            total += step * (returns - customer.returns(time))
+        for time in range(int(length)):
+            total += returns - customer.returns(float(time))
         return total
 
     return purchases.of_cells.expected(cells, time_to_purchase)
+
+
+def _area(function: Callable[[float], Array], length: float, scale: float) -> Array:
+    """Integral from 0 to a length of functions that never rise and end at 0, element by element.
+
+    Panels, in log(time + scale), are halved until this changes nothing any more, and no function falls unseen between
+    two nodes: those of regular buyers fall all at once, around their usual gap.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    highest = function(0.0)
+
+    def area(left: float, right: float) -> tuple[Array, Array]:
+        """Integral over a panel, and how much of it may lie unseen between two nodes."""
+        half = (right - left) / 2
+        times = scale * np.expm1([left, *(left + half * (1 + nodes)), right])
+        steps = np.r_[0.0, half * weights * (times[1:-1] + scale), 0.0]
+        found, unseen, before, earlier = np.zeros(highest.shape), np.zeros(highest.shape), highest, 0.0
+        for time, step in zip(times.tolist(), steps.tolist(), strict=True):
+            here = function(time)
+            drop = before - here
+            if time > times[0]:
+                unseen = np.maximum(unseen, np.where(drop > LARGEST_DROP * highest, drop * (time - earlier), 0.0))
+            found += step * here
+            before, earlier = here, time
+        return found, unseen
+
+    longest = math.log1p(length / scale)
+    total, _ = area(0.0, longest)
+    panels = [(0.0, longest, total.copy())]
+    while panels:
+        left, right, whole = panels.pop()
+        middle = (left + right) / 2
+        (first, unseen), (second, unseen_later) = area(left, middle), area(middle, right)
+        total += first + second - whole
+        worst = np.maximum(np.abs(first + second - whole), np.maximum(unseen, unseen_later))
+        if right - left > NARROWEST * longest and (worst > LARGEST_ERROR * total).any():
+            panels += [(middle, right, second), (left, middle, first)]
+    return total
 
 
 def _counts(purchases: PurchasePosterior) -> bool:

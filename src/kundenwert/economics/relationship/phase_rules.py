@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, final
 
 from kundenwert.duration import Duration, Horizon, check_duration, weeks, years
-from kundenwert.economics.assumptions.terms import is_number
+from kundenwert.economics.assumptions.terms import is_number, store_plainly
 from kundenwert.errors import DurationError, SpecificationError
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class PhaseRules:
                 f"{self.lapsed_below!r} and {self.cooling_below!r}"
             )
             raise SpecificationError(message)
+        store_plainly(self, "doubt_until", "cooling_below", "lapsed_below")
 
     def lengths(self, unit: Unit) -> tuple[float, float]:
         """Horizon and welcome in the unit of a posterior.

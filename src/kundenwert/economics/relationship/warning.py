@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     type Observed = CustomerHistories | OpportunityHistories
 
-__all__ = ["early_warning"]
+__all__ = ["early_warning", "warnings_of"]
 
 CUSTOMERS_AT_ONCE: Final = 2**16  # so that what is known of their last purchase fits in memory
 
@@ -88,8 +88,9 @@ def early_warning(
         - ``warn``: whether to act now;
         - ``phase``: as in :func:`phase`;
         - ``value_at_stake``, with ``_lower`` and ``_upper``: the net present value that the customer had right after
-          the last purchase, less what it is now: what the silence has cost so far. If a customer could be made to
-          show that they are still there, this is about what would be regained;
+          the last purchase, less what it is now: what the silence has cost so far, and not what winning them back would
+          bring. Under a retention rule such as :class:`WhilePAliveAbove` it can be negative, where the firm has
+          stopped serving the customer;
         - ``relative_return``, with ``_lower`` and ``_upper``: the return probability, relative to that right after the
           last purchase;
         - ``gap_p_value``: of customers with the same past who did buy again, the share who stayed away for longer. A
@@ -125,11 +126,38 @@ def early_warning(
     check_interval(interval)
     check_duration(horizon, "horizon", lifetime=True).in_unit(purchases.unit)
     check_clock(purchases.model, as_histories(histories))
+    phases = phase(purchases, histories, rules=rules)
+    return warnings_of(
+        phases,
+        purchases,
+        spend,
+        histories,
+        economics,
+        horizon=horizon,
+        rules=rules,
+        customers=customers,
+        interval=interval,
+    )
+
+
+def warnings_of(
+    phases: pd.DataFrame,
+    purchases: PurchasePosterior,
+    spend: SpendPosterior | KnownAmount,
+    histories: Histories,
+    economics: Economics,
+    *,
+    horizon: Horizon,
+    rules: PhaseRules,
+    customers: IntoDataFrame | None,
+    interval: float,
+) -> pd.DataFrame:
+    """The table of :func:`early_warning`, given that of :func:`phase` by the same rules."""
     assert isinstance(histories, CustomerHistories | OpportunityHistories)  # noqa: S101 - the clock has seen to it
     purchases = purchases.thinned(min(purchases.of_cells.draws, DRAWS))
     if isinstance(spend, SpendPosterior):
         spend = spend.thinned(min(spend.of_cells.draws, DRAWS))
-    standing = phase(purchases, histories, rules=rules)["phase"].array
+    standing = phases["phase"].array
     ahead, _ = rules.lengths(purchases.unit)
     tables = []
     order = np.lexsort((histories.recency, histories.frequency))  # who has the same past stands side by side

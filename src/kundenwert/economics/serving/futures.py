@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
@@ -15,13 +16,15 @@ from kundenwert.economics.assumptions.retention import (
     WhileReturnProbabilityAbove,
 )
 from kundenwert.economics.flows.events import check_every, periods_per_year
-from kundenwert.economics.serving.cutoffs import Cutoffs
+from kundenwert.economics.serving.cutoffs import cutoffs_of
 from kundenwert.errors import InfiniteValueError, SpecificationError
 from kundenwert.posterior.summary import blocks_of
 
 if TYPE_CHECKING:
     from kundenwert.economics.assumptions.retention import RetentionRule
     from kundenwert.economics.flows.timeline import Timeline
+    from kundenwert.economics.serving.counted_cutoffs import CountedCutoffs
+    from kundenwert.economics.serving.cutoffs import Cutoffs
     from kundenwert.histories import Cells
     from kundenwert.models.core import Array, Purchases
     from kundenwert.posterior import PurchasePosterior
@@ -62,7 +65,7 @@ def served_for(timeline: Timeline, years: float) -> float:
 
 
 def farthest_year(timeline: Timeline) -> float:
-    """Until when futures are followed, in years: to the horizon, or until money counts next to nothing.
+    """Until when futures are followed, in years: to the horizon, or until money counts nothing, or next to nothing.
 
     Raises
     ------
@@ -71,11 +74,15 @@ def farthest_year(timeline: Timeline) -> float:
     """
     if math.isfinite(timeline.horizon):
         return timeline.horizon
+    if timeline.margins[-1][1] == 0:
+        ends = [start for start, _ in takewhile(lambda level: level[1] == 0, reversed(timeline.margins))]
+        return ends[-1]
     rate = math.log1p(timeline.rates[-1][1]) - timeline.growth
     if rate <= 0:
         message = (
-            "without discounting, or with margins that grow faster, futures for life cannot be followed to their end; "
-            "give a higher annual_discount_rate or a finite horizon, such as kundenwert.years(10)"
+            "futures for life are followed until money counts next to nothing, and here margins, or costs and "
+            "referrals, always count: the annual_discount_rate is 0 in the end, or margins grow as fast; give a higher "
+            "annual_discount_rate or a finite horizon, such as kundenwert.years(10)"
         )
         raise InfiniteValueError(message)
     constant_from = max(timeline.rates[-1][0], timeline.margins[-1][0])
@@ -102,7 +109,7 @@ class Service:
     timeline: Timeline
     years: float
     fixed: float
-    cutoffs: Cutoffs | None
+    cutoffs: Cutoffs | CountedCutoffs | None
 
     @classmethod
     def of(cls, posterior: PurchasePosterior, cells: Cells, timeline: Timeline, rule: RetentionRule) -> Service:
@@ -125,7 +132,7 @@ class Service:
                 # who buys at the pace that they have shown hardly ever doubles it
                 busiest = float(np.max(x + 2 * (x + 1) * ahead / (T + scale), initial=0.0)) + EXTRA
                 end = float(T.max(initial=0.0)) + ahead or 1.0
-                return cls(timeline, years, 0.0, Cutoffs.of(posterior, rule, most=min(busiest, MOST), latest=end))
+                return cls(timeline, years, 0.0, cutoffs_of(posterior, rule, most=min(busiest, MOST), latest=end))
 
     def __call__(self, cells: Cells, rows: slice, futures: int, purchases: Purchases) -> Array:
         """Discounted years of service of each future of the cells in the slice, shape (cells × futures,)."""

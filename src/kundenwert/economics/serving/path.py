@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, Self, final, override
 
@@ -31,10 +32,10 @@ class ServingPath(Protocol):
     """Discounted years of service; times are in the unit of the posterior."""
 
     def on_average(self, times: Array) -> Array:
-        """Expected service in (0, time], shape (times, draws) or (times, 1)."""
+        """Expected service until each time, what is paid then included, shape (times, draws) or (times, 1)."""
 
     def until(self, time: Array, customer: NDArray[np.int64], customers: int) -> Array:
-        """Service until just before each purchase, shape (purchases,).
+        """Service until each purchase, what is paid then included, shape (purchases,).
 
         Purchases are in order of customer, one of so many, and time.
         """
@@ -75,14 +76,14 @@ class ForEveryone(ServingPath):
 @final
 @dataclass(frozen=True, slots=True)
 class WhileRenewed(ServingPath):
-    """Contracts are served until they end, and service of an interval is paid at its start.
+    """Contracts are served until they end, and service of an interval is paid at its start: now, and at each renewal.
 
     Attributes
     ----------
     expected
-        Expected service in the first intervals, shape (intervals + 1, draws).
+        Expected service paid until each renewal, the first row being now, shape (renewals + 1, draws).
     certain
-        The same for a contract that is always renewed, shape (intervals + 1,).
+        The same for a contract that is always renewed, shape (renewals + 1,).
     """
 
     expected: Array
@@ -91,12 +92,13 @@ class WhileRenewed(ServingPath):
     @classmethod
     def of(cls, contracts: OverEvents, timeline: Timeline) -> Self:
         """Service of new contracts."""
-        intervals, draws = contracts.expected.shape
-        later = event_weights(contracts.cells, timeline, length=intervals - 1)
+        renewals, draws = contracts.expected.shape
+        later = event_weights(contracts.cells, timeline, length=renewals)
         weights = np.r_[timeline.discount(np.zeros(1)), later] / periods_per_year(contracts.cells)
-        active = np.concatenate([np.ones((1, draws)), contracts.expected[:-1]])
-        expected = np.cumsum(weights[:, None] * active, axis=0)
-        return cls(np.concatenate([np.zeros((1, draws)), expected]), np.r_[0.0, np.cumsum(weights)])
+        if math.isfinite(timeline.horizon):
+            weights[-1] = 0.0  # the interval that begins at the last renewal lies beyond the horizon
+        active = np.concatenate([np.ones((1, draws)), contracts.expected])
+        return cls(np.cumsum(weights[:, None] * active, axis=0), np.cumsum(weights))
 
     @override
     def on_average(self, times: Array) -> Array:

@@ -6,7 +6,6 @@ the histories that purchases depend on, so that what is costly is computed once 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
@@ -95,18 +94,11 @@ class DistinctCustomers:
 
     def check_years(self) -> None:
         """Refuse service by the year where nobody said how long a period takes."""
-        if math.isnan(self.base.periods_per_year):
-            name = "opportunities" if self.base.unit == "opportunity" else "renewals"
-            message = (
-                f"an annual_retention_cost needs to know how much time lies between two {name}, and these histories do "
-                "not say; make them with every=kundenwert.months(1), for example"
-            )
-            raise MissingInformationError(message)
+        check_every(self.base, "to know what an annual_retention_cost comes to")
 
     def row_cells(self) -> Cells:
         """The histories of all rows: cells, one for each row."""
-        columns = {name: values[self.cell] for name, values in self.cells.columns.items()}
-        return replace(self.cells, columns=columns, counts=self.counts, index=self.index)
+        return replace(self.cells.at(self.cell), counts=self.counts, index=self.index)
 
     @classmethod
     def of(

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from kundenwert.economics.assumptions.economics import Economics
     from kundenwert.economics.assumptions.terms import KnownAmount
     from kundenwert.economics.dependence.spend_dependence import SpendDependence
+    from kundenwert.economics.value.valuation import Valuation
     from kundenwert.histories import Histories
     from kundenwert.posterior import ContractPosterior, PurchasePosterior, SpendPosterior
 
-__all__ = ["net_present_value"]
+__all__ = ["net_present_value", "table_of_values"]
 
 
 def net_present_value(
@@ -89,9 +90,14 @@ def net_present_value(
         renewal_due=renewal_due,
         dependence=dependence,
     )
+    return table_of_values(values, histories.customer_id, interval)
+
+
+def table_of_values(values: Valuation, customer_id: pd.Index, interval: float) -> pd.DataFrame:
+    """The table of :func:`net_present_value`."""
     summaries = values.summaries(interval)
     columns = dict(zip(("mean", "lower", "upper"), summaries["npv"].at(values.index).columns(), strict=True))
     for part in PARTS:
-        ends = summaries[part].at(values.index).columns() if part in summaries else [np.zeros(len(histories))] * 3
+        ends = summaries[part].at(values.index).columns() if part in summaries else [np.zeros(len(customer_id))] * 3
         columns |= dict(zip((part, f"{part}_lower", f"{part}_upper"), ends, strict=True))
-    return pd.DataFrame(columns, index=histories.customer_id)
+    return pd.DataFrame(columns, index=customer_id)

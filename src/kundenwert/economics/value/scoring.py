@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import Duration
     from kundenwert.economics.assumptions.economics import Economics
+    from kundenwert.economics.dependence.spend_dependence import SpendDependence
     from kundenwert.histories import CustomerHistories
 
 __all__ = ["score"]
@@ -32,6 +33,7 @@ def score(
     *,
     horizon: Duration,
     customers: IntoDataFrame | None = None,
+    dependence: SpendDependence | None = None,
     interval: float = 0.90,
 ) -> pd.DataFrame:
     """Score customers: one row each, in the order of the histories, indexed by ``customer_id``.
@@ -51,6 +53,9 @@ def score(
         :func:`net_present_value` with ``horizon=LIFETIME``.
     customers : data frame, optional
         Table with ``customer_id`` and the columns that `economics` looks up by :class:`PerCustomer`.
+    dependence : SpendDependence, optional
+        What :func:`kundenwert.spend_dependence` found with the same posteriors: the net present value is then
+        corrected for it, as by :func:`kundenwert.net_present_value`; the other columns are not.
     interval : float
         Probability of the equal-tailed intervals.
 
@@ -69,7 +74,9 @@ def score(
         )
         raise SpecificationError(message)
     length = check_duration(horizon, "horizon").in_unit(purchases.unit)
-    values = valuation(purchases, spend, histories, economics, horizon=horizon, customers=customers)
+    values = valuation(
+        purchases, spend, histories, economics, horizon=horizon, customers=customers, dependence=dependence
+    )
     value = values.summaries(interval)["npv"]
     expected_spend = spend.expected_spend(histories, interval=interval)
     cells = histories.in_unit(purchases.unit).cells(purchases.model)

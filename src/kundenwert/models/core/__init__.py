@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from kundenwert.errors import SpecificationError
+from kundenwert.models.core.campaign import Assignment, CampaignModel, Customers, Link, Verdict
 from kundenwert.models.core.contract import ContractModel, LivingContract, in_cohorts
 from kundenwert.models.core.functions import NUMPY, Array, Functions, History, history_of
+from kundenwert.models.core.hierarchy import Hierarchy
 from kundenwert.models.core.latent import LevelLaw, LevelNodes, RateLaw, RateNodes
 from kundenwert.models.core.model import Model
 from kundenwert.models.core.parameters import FixedParameters, TimeParameters, check_positive
-from kundenwert.models.core.purchase import AliveCustomer, PurchaseModel, Purchases
+from kundenwert.models.core.purchase import AliveCustomer, Expectation, PurchaseModel, Purchases, Revived
 from kundenwert.models.core.quantity import Quantity
 from kundenwert.models.core.spend import SpendModel, check_money_scale
 
@@ -16,12 +18,18 @@ __all__ = [
     "NUMPY",
     "AliveCustomer",
     "Array",
+    "Assignment",
+    "CampaignModel",
     "ContractModel",
+    "Customers",
+    "Expectation",
     "FixedParameters",
     "Functions",
+    "Hierarchy",
     "History",
     "LevelLaw",
     "LevelNodes",
+    "Link",
     "LivingContract",
     "Model",
     "PurchaseModel",
@@ -29,8 +37,10 @@ __all__ = [
     "Quantity",
     "RateLaw",
     "RateNodes",
+    "Revived",
     "SpendModel",
     "TimeParameters",
+    "Verdict",
     "check_model",
     "check_money_scale",
     "check_positive",
@@ -40,10 +50,10 @@ __all__ = [
 
 
 def check_model(model: object) -> None:
-    """Refuse what is not a purchase, spend or contract model."""
+    """Refuse what is not a purchase, spend, contract or campaign model."""
     if isinstance(model, type):
         message = f"expected a model, got the class {model.__name__}; write {model.__name__}()"
         raise SpecificationError(message)
-    if not isinstance(model, (PurchaseModel, SpendModel, ContractModel)):
+    if not isinstance(model, (PurchaseModel, SpendModel, ContractModel, CampaignModel)):
         message = f"expected a model such as kundenwert.MBGNBD() or kundenwert.GammaGamma(), got {model!r}"
         raise SpecificationError(message)

@@ -6,22 +6,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, final, override
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast, final, override
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+from kundenwert.histories.cells import Cells
 
-    from kundenwert.histories import HistoryColumn
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from kundenwert.histories import GapLists, HistoryColumn
 
 __all__ = ["NUMPY", "Array", "Functions", "History", "history_of"]
 
 type Array = NDArray[np.float64]
 
 TERMS_AT_ONCE: Final = 512
+KEPT: Final = 6
 
 
 class Functions(Protocol):
@@ -187,15 +190,19 @@ class History:
     with PyTensor, columns have shape (cells,) and parameters are scalars.
     """
 
-    __slots__ = ("_columns", "_distinct")
+    __slots__ = ("_columns", "_distinct", "_known", "gaps")
 
     def __init__(
         self,
         columns: dict[HistoryColumn, Array],
         distinct: dict[HistoryColumn, tuple[Array, NDArray[np.intp]]],
+        gaps: GapLists | None = None,
     ) -> None:
         self._columns = columns
         self._distinct = distinct
+        self._known: dict[Hashable, Any] = {}
+        self.gaps = gaps
+        """The lists that the column "gaps" refers to."""
 
     def __getitem__(self, name: HistoryColumn) -> Array:
         return self._columns[name]
@@ -213,16 +220,29 @@ class History:
         return History(
             {name: column[rows] for name, column in self._columns.items()},
             {name: (values, index[rows]) for name, (values, index) in self._distinct.items()},
+            self.gaps,
         )
 
+    def once[Result](self, key: Hashable, make: Callable[[], Result]) -> Result:
+        """What `make` gives, computed at the first request for this key; only the latest few are kept."""
+        known = self._known
+        if key in known:
+            return cast("Result", known[key])
+        result = make()
+        self._known = {**dict(list(known.items())[1 - KEPT :]), key: result}  # other threads may read meanwhile
+        return result
 
-def history_of(cells: Mapping[HistoryColumn, Array], rows: slice = slice(None), *, draws_axis: bool = True) -> History:
-    """Columns of distinct histories for a formula; `draws_axis` adds the axis along which NumPy puts draws."""
+
+def history_of(
+    cells: Cells | Mapping[HistoryColumn, Array], rows: slice = slice(None), *, draws_axis: bool = True
+) -> History:
+    """Distinct histories for a formula, of cells or columns; `draws_axis` adds the axis where NumPy puts draws."""
+    given, gaps = (cells.columns, cells.gaps) if isinstance(cells, Cells) else (cells, None)
     columns: dict[HistoryColumn, Array] = {}
     distinct: dict[HistoryColumn, tuple[Array, NDArray[np.intp]]] = {}
-    for name, column in cells.items():
+    for name, column in given.items():
         values, index = np.unique(column[rows], return_inverse=True)
         shape: tuple[int, ...] = (-1, 1) if draws_axis else (-1,)
         columns[name] = column[rows].reshape(shape)
         distinct[name] = (values.reshape(shape), index)
-    return History(columns, distinct)
+    return History(columns, distinct, gaps)

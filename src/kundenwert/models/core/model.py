@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kundenwert.duration import Unit
     from kundenwert.histories import Cells, Clock, Histories, HistoryColumn
     from kundenwert.models.core.functions import Array, Functions, History
+    from kundenwert.models.core.hierarchy import Hierarchy
     from kundenwert.models.core.quantity import Quantity
 
 __all__ = ["Model"]
@@ -38,6 +39,9 @@ class Model[P: tuple[Array, ...]](ABC):
 
     clock: ClassVar[Clock] = "time"
     """What histories must measure: time, or a count of opportunities or renewals."""
+
+    numeric: ClassVar[bool] = False
+    """Whether the log-likelihood takes NumPy arrays only; NUTS works with its differences then, and is slower."""
 
     observes: ClassVar[str]
     """What the likelihood is a density of, in words: only models that observe the same can be compared."""
@@ -73,6 +77,14 @@ class Model[P: tuple[Array, ...]](ABC):
 
     def left_out(self, cells: Cells) -> tuple[str, ...]:  # noqa: ARG002 - most models leave nothing out
         """What of the repeat purchases does not enter the likelihood, in words for the diagnostics."""
+        return ()
+
+    def hierarchy(self, cells: Cells) -> Hierarchy | None:  # noqa: ARG002 - most models have no terms to pool
+        """The shape of a hierarchical model with many terms, by which importance sampling finds its way; or None."""
+        return None
+
+    def cautions(self) -> tuple[str, ...]:
+        """What a fit of the model cannot be trusted with, whatever the data, in words: a warning at every fit."""
         return ()
 
     def log_pooling(self, quantities: Sequence[Array]) -> Array | float:  # noqa: ARG002 - most priors are independent

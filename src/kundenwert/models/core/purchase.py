@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self, final
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol, Self, final
 
 import numpy as np
 
@@ -14,10 +16,14 @@ from kundenwert.models.core.model import Model
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from kundenwert.histories import HistoryColumn
     from kundenwert.models.core.functions import Array, Functions, History
     from kundenwert.models.core.latent import RateLaw
 
-__all__ = ["AliveCustomer", "PurchaseModel", "Purchases"]
+PANELS: Final = 24  # of the integral of return probabilities, each twice as long as the one before
+PANEL_NODES: Final = 8
+
+__all__ = ["AliveCustomer", "Expectation", "PurchaseModel", "Purchases", "Revived"]
 
 
 @final
@@ -94,6 +100,20 @@ class AliveCustomer(Protocol):
         raise SpecificationError(message)
 
 
+class Revived(NamedTuple):
+    """Customers right after a purchase that they would not have made by themselves.
+
+    `stay` is the probability that they remain customers after it, `customer` are those who do, as of this purchase.
+    """
+
+    stay: Array
+    customer: AliveCustomer
+
+
+type Expectation = Callable[[AliveCustomer], Array]
+"""What is expected of living customers, of the shape of their parameters."""
+
+
 class PurchaseModel[P: tuple[Array, ...]](Model[P]):
     """A model of when customers buy and when they leave.
 
@@ -106,6 +126,13 @@ class PurchaseModel[P: tuple[Array, ...]](Model[P]):
 
     observes: ClassVar[str] = "purchases"
 
+    living: ClassVar[tuple[str, ...]] = ("alive",)
+    """Names of the kinds of states that a living customer may be in; who is in none of them is gone."""
+
+    def kind_of_states(self, states: int) -> NDArray[np.int64]:
+        """Which of the kinds in :attr:`living` each state is of, shape (states,)."""
+        return np.zeros(states, dtype=np.int64)
+
     @abstractmethod
     def p_states(self, theta: P, h: History, f: Functions) -> Array:
         """P(alive and in each state at T | history), shape (states, cells, draws)."""
@@ -113,6 +140,28 @@ class PurchaseModel[P: tuple[Array, ...]](Model[P]):
     @abstractmethod
     def alive(self, theta: P, x: Array, T: Array) -> tuple[AliveCustomer, ...]:
         """Customers with `x` repeat purchases who are alive at `T`, one for each state."""
+
+    def revived(self, theta: P, x: Array, T: Array) -> tuple[Revived, ...]:  # noqa: ARG002 - there are none
+        """Customers of each state who did not buy by themselves until `T` and whom something makes buy then.
+
+        A model can do without, but then nobody can tell what a customer is worth whom an offer brings back.
+
+        Raises
+        ------
+        SpecificationError
+            If the model has no second life.
+        """
+        raise SpecificationError(self._without_second_life())
+
+    def regained(self, theta: P, x: Array, t_x: Array) -> Revived:  # noqa: ARG002 - there are none
+        """Customers who were gone after their last purchase, at `t_x`, and whom something makes buy again.
+
+        Raises
+        ------
+        SpecificationError
+            As for :meth:`revived`.
+        """
+        raise SpecificationError(self._without_second_life())
 
     @abstractmethod
     def time_scale(self, theta: P) -> float:
@@ -145,6 +194,91 @@ class PurchaseModel[P: tuple[Array, ...]](Model[P]):
             As for :meth:`rate_law`.
         """
         raise SpecificationError(self._without_rates())
+
+    by_history: ClassVar[bool] = False
+    """Whether the future of a living customer depends on more of the history than (x, T).
+
+    Such a model has no :meth:`alive`; it tells by :meth:`averaging` and :meth:`simulate_ahead` what to expect.
+    """
+
+    def averaging(
+        self, theta: P, columns: Mapping[HistoryColumn, Array], asked: Sequence[Expectation]
+    ) -> Callable[[History], Array]:
+        """Prepare expectations of customers with histories like those in the columns.
+
+        What comes back gives, for some of the histories, P(in a state of each kind) times what is expected there, for
+        the kinds in :attr:`living`: shape (expectations, kinds, cells, draws).
+        """
+        raise NotImplementedError
+
+    def second_lives(
+        self,
+        theta: P,  # noqa: ARG002 - there are none
+        columns: Mapping[HistoryColumn, Array],  # noqa: ARG002
+        expectation: Expectation,  # noqa: ARG002
+        first: float,  # noqa: ARG002
+    ) -> Callable[[History], Array]:
+        """Prepare what is expected from a purchase on that something makes customers of each kind make at T.
+
+        That purchase counts `first`, later ones what the expectation says. What comes back gives, for some of the
+        histories, P(in a state of each kind) times that, the gone last: shape (kinds + 1, cells, draws).
+        """
+        raise SpecificationError(self._without_second_life())
+
+    def being(self, kind: int, ahead: float) -> Expectation:  # noqa: ARG002 - by default there is one kind
+        """P(in a state of this kind at T + ahead), positions as in :attr:`living`."""
+        return lambda customer: customer.survival(ahead)
+
+    def return_time(self, horizon: float) -> Expectation:
+        """Time until the next purchase, counted if it happens in (T, T + horizon] and nought otherwise."""
+        if self.clock == "opportunity":
+            return lambda customer: np.asarray(
+                sum(customer.returns(horizon) - customer.returns(float(j)) for j in range(int(horizon)))
+            )
+        node, weight = np.polynomial.legendre.leggauss(PANEL_NODES)
+        ends = horizon * 0.5 ** np.arange(PANELS, -1, -1.0)
+        ends[0] = 0.0
+        width = np.diff(ends)[:, None]
+        u, du = (ends[:-1, None] + width * (node + 1) / 2).ravel().tolist(), (width * weight / 2).ravel().tolist()
+        return lambda customer: np.asarray(
+            sum(step * (customer.returns(horizon) - customer.returns(time)) for time, step in zip(u, du, strict=True))
+        )
+
+    def from_return_on(self, rate: float, horizon: float) -> Expectation:  # noqa: ARG002 - most models do not tell
+        """Discounted purchases for life from the next one on, if that happens in (T, T + horizon], as of then.
+
+        Raises
+        ------
+        SpecificationError
+            If the model does not tell.
+        """
+        message = (
+            f"{type(self).__name__} does not tell how many purchases follow a return, by itself; use "
+            "kundenwert.RevivalNBD(), or kundenwert.second_lifetime_value(…) for what they are worth"
+        )
+        raise SpecificationError(message)
+
+    def simulate_ahead(
+        self, theta: P, h: History, draws: NDArray[np.intp], horizon: float, rng: np.random.Generator
+    ) -> Purchases:
+        """Several futures of each history; arguments and result as for PurchaseValues.futures."""
+        raise NotImplementedError
+
+    def examples(self, theta: P, x: Array, T: Array) -> tuple[AliveCustomer, ...]:
+        """Living customers much like those with `x` repeat purchases at `T`, to try out how precise a sum is."""
+        return self.alive(theta, x, T)
+
+    def endless(self, theta: P) -> NDArray[np.bool_]:
+        """In which draws some customers are expected to buy for ever, shape (draws,)."""
+        zero = np.zeros(1)
+        forever = [customer.discounted_purchases(0.0, math.inf) for customer in self.alive(theta, zero, zero)]
+        return np.asarray(np.isinf(forever).any(axis=0))
+
+    def _without_second_life(self) -> str:
+        return (
+            f"{type(self).__name__} does not tell what customers are like whom an offer brings back; use "
+            "kundenwert.RevivalNBD() or kundenwert.MBGNBD(). A model of your own needs the methods revived and regained"
+        )
 
     def _without_rates(self) -> str:
         return (

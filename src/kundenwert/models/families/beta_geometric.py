@@ -15,7 +15,9 @@ import numpy as np
 from scipy.special import expit
 
 from kundenwert.duration import units_per_year
-from kundenwert.models.core import NUMPY, Model, PurchaseModel, Purchases, Quantity, TimeParameters
+from kundenwert.models.core import NUMPY, Model, PurchaseModel, Purchases, Quantity, Revived, TimeParameters
+from kundenwert.models.kernels.beta_erlang import BetaErlang
+from kundenwert.models.kernels.beta_mixture import BetaMixture
 from kundenwert.models.kernels.latent import GammaMixture, GammaRate
 from kundenwert.models.kernels.simulation import gap_after_gap
 from kundenwert.priors import LogitNormal, LogNormal, Prior
@@ -117,6 +119,31 @@ class LeavingModel(PurchaseModel[BetaGeometric]):
     @override
     def named(self, values: Sequence[Array]) -> BetaGeometric:
         return BetaGeometric(*values)
+
+    @override
+    @abstractmethod
+    def alive(self, theta: BetaGeometric, x: Array, T: Array) -> tuple[BetaMixture | BetaErlang, ...]: ...
+
+    @override
+    def revived(self, theta: BetaGeometric, x: Array, T: Array) -> tuple[Revived, ...]:
+        """Rate and dropout probability as given alive at T without a purchase; then a chance to leave."""
+        return tuple(self._second_life(c.n, c.A, c.a, c.b) for c in self.alive(theta, x, T))
+
+    @override
+    def regained(self, theta: BetaGeometric, x: Array, t_x: Array) -> Revived:
+        """Rate Gamma(r + k x, alpha + t_x); one chance to leave more was taken, and one fewer was not.
+
+        The likelihood of having left after the last purchase is lambda^(k x) exp(-lambda t_x) p (1 - p)^(chances - 1).
+        """
+        then = self.alive(theta, x, t_x)[0]
+        chances = then.b - theta.b
+        return self._second_life(then.n, then.A, then.a + 1, then.b - (chances > 0.5))
+
+    def _second_life(self, n: Array, A: Array, a: Array, b: Array) -> Revived:
+        """Stages end at rate Gamma(n, A), dropout is Beta(a, b): right after a purchase, where b rises if they stay."""
+        if self.stages == 1:
+            return Revived(b / (a + b), BetaMixture(n=n, A=A, a=a, b=b + 1))
+        return Revived(b / (a + b), BetaErlang(k=self.stages, phase=0, n=n, A=A, a=a, b=b + 1))
 
     @override
     def time_scale(self, theta: BetaGeometric) -> float:

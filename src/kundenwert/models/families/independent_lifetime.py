@@ -6,19 +6,19 @@ residual lifetime, so that every expectation is an integral over the time ahead 
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final, final, override
 
 import numpy as np
-from scipy.special import expit, gammaln
+from scipy.special import expit
 
 from kundenwert.models.core import NUMPY, PurchaseModel, Purchases, Quantity
 from kundenwert.models.families.beta_geometric import MEAN_RATE, NARROW, SHAPE
 from kundenwert.models.kernels.latent import GammaMixture, GammaRate
 from kundenwert.models.kernels.quadrature import gauss_legendre
 from kundenwert.models.kernels.simulation import at_random, check_horizon, first_gap
+from kundenwert.models.kernels.sums import log_binomial
 from kundenwert.priors import LogNormal, Prior
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ class IndependentLifetime:
         end = np.full_like(self.n, horizon)
         log_gone = self.lifetime.log_integrals(log_density, end, self._steepness(), self.error)
         log_alive = log_purchases(self.n, self.A, horizon) + self.lifetime.log_survival(horizon)
-        log_binomial = gammaln(self.n + count) - gammaln(self.n) - math.lgamma(count + 1)
-        return np.asarray(np.minimum(1, np.exp(log_binomial + log_alive) + np.exp(log_binomial + log_gone)))
+        log_ways = log_binomial(self.n, count)
+        return np.asarray(np.minimum(1, np.exp(log_ways + log_alive) + np.exp(log_ways + log_gone)))
 
     def simulate(self, horizon: float, rng: np.random.Generator) -> Purchases:
         """Purchases in (T, T + horizon]; those who do not buy need neither a lifetime nor a rate."""

@@ -5,7 +5,8 @@ rule converges geometrically for functions of p that are smooth there. Beyond th
 and are added in closed form, which matters when a or b is small.
 
 A function that falls steeply moves the mass of the average to the left, where log p spreads by sqrt(trigamma(a)) only.
-Range and step allow for that, so that small averages have the relative accuracy of large ones.
+Range and step allow for that, so that small averages have the relative accuracy of large ones. Where a is far larger
+than both b and the steepness, the mass cannot move, and b alone says how narrow the integrand is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from scipy.special import betaln, psi
+from scipy.special import betaln, expit, psi
+
+from kundenwert.errors import SpecificationError
+from kundenwert.models.core import NUMPY
+from kundenwert.models.kernels.lifetimes import log_growth
 
 if TYPE_CHECKING:
     from kundenwert.models.core import Array
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["BetaNodes", "beta_nodes"]
 
 LARGEST_EXPONENT: Final = 700.0
+LARGE: Final = 1e4  # shapes beyond which differences of their products lose digits
+NO_SPREAD: Final = 1e20  # both shapes beyond that: p is a number
+MOST_NUMBERS: Final = 2**27
 
 
 class BetaNodes(NamedTuple):
@@ -47,27 +55,61 @@ def beta_nodes(a: Array, b: Array, steepness: Array, error: float) -> BetaNodes:
         About the largest |d log f/dp|; at p << 1/steepness the function is taken to be constant.
     error
         Largest relative error wanted; fewer nodes serve for a larger one.
+
+    Raises
+    ------
+    SpecificationError
+        If the distribution is so narrow, and f so steep, that nodes would be too many.
     """
+    a, b = _with_a_spread(a, b)
     centre = psi(a) - psi(b)
-    spread_of_log = _trigamma(a)
-    spread = np.sqrt(spread_of_log + _trigamma(b))
+    spread_of_log = _trigamma(np.minimum(a, 10 * (1 + b) + 4 * steepness))
+    spread = np.sqrt(_trigamma(a) + _trigamma(b))
     # left of `flat` the function is constant in p up to the error: only the tail of the density remains
     flat = math.log(error / 10) - np.log(steepness + a + b)
     low = np.maximum(flat, centre - 40 * np.maximum(spread, 1 / a) - np.log1p(steepness / (a + b)))
     high = np.minimum(centre + 9 * spread + 40 / b, 37 + np.log(a + steepness))
     # the integrand is well-behaved for |Im y| < pi/2, so the error is about exp(-pi^2/step)
     largest = math.pi**2 / math.log(100 / error) * np.minimum(1, 1.25 * np.sqrt(spread_of_log))
-    count = 2 + math.ceil(float(np.max((high - low) / largest)))
+    wanted = float(np.max((high - low) / largest))
+    if not wanted * a.size < MOST_NUMBERS:
+        worst = np.unravel_index(np.argmax((high - low) / largest), a.shape)
+        message = (
+            f"a dropout probability of Beta({a[worst]:.3g}, {b[worst]:.3g}) cannot be averaged over for customers who "
+            f"have bought, or will buy, as often as here: it would take {wanted:,.0f} nodes; expected parameters in "
+            "which the purchase rate (r and alpha) or the probability of leaving (a and b) is less extreme"
+        )
+        raise SpecificationError(message)
+    count = 2 + math.ceil(wanted)
     step = (high - low) / (count - 1)
     y = low[..., None] + step[..., None] * np.arange(count)
     odds = np.exp(y)
     complement = 1 / (1 + odds)
-    exponent = a[..., None] * y - (a + b)[..., None] * np.log1p(odds) - betaln(a, b)[..., None]
+    if max(a.max(), b.max()) > LARGE:
+        exponent = _exponent_of_large(a[..., None], b[..., None], y, np.clip(centre, low, high)[..., None])
+    else:
+        exponent = a[..., None] * y - (a + b)[..., None] * np.log1p(odds) - betaln(a, b)[..., None]
     weight = np.exp(exponent, out=exponent)
     weight[..., 0] *= 1 + _geometric_tail(a * step)
     weight[..., -1] *= 1 + _geometric_tail(b * step)
     weight /= weight.sum(axis=-1, keepdims=True)
     return BetaNodes(odds * complement, complement, weight)
+
+
+def _with_a_spread(a: Array, b: Array) -> tuple[Array, Array]:
+    """The shapes, or smaller ones with the same mean where rounding errors would be larger than the spread."""
+    excess = np.maximum(1, np.minimum(a, b) / NO_SPREAD)
+    return np.asarray(a / excess), np.asarray(b / excess)
+
+
+def _exponent_of_large(a: Array, b: Array, y: Array, centre: Array) -> Array:
+    """The log density of y, less its value near the peak: from the distance to the centre, without cancellation."""
+    away, side = y - centre, np.where(centre > 0, -1.0, 1.0)
+    share = np.asarray(expit(-np.abs(centre)), dtype=np.float64)  # of the rarer of p and 1 - p
+    near = log_growth(side * away, share, NUMPY)
+    far = near - side * away
+    exponent = -a * np.where(side > 0, far, near) - b * np.where(side > 0, near, far)
+    return np.asarray(exponent - exponent.max(axis=-1, keepdims=True))
 
 
 def _trigamma(value: Array) -> Array:

@@ -21,6 +21,7 @@ from scipy.special import betainc, gammaln, psi
 from kundenwert.models.kernels.beta_average import beta_nodes
 from kundenwert.models.kernels.simulation import stages_after_stages
 from kundenwert.models.kernels.stages import ByCount, ByRoots, stages_to_add
+from kundenwert.models.kernels.sums import log_binomial
 from kundenwert.models.kernels.time_nodes import DISCOUNT_CUTOFF, time_nodes
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class BetaErlang:
         start = max(needed, 0)
         with np.errstate(divide="ignore"):
             log_term = start * np.log(odds) if start else np.zeros(n.shape)
-        log_term += gammaln(n + start) - gammaln(n) - math.lgamma(start + 1) - n * np.log1p(horizon / self.A)
+        log_term += log_binomial(n, start) - n * np.log1p(horizon / self.A)
         term = np.exp(log_term)
         exactly = term
         for i in range(start + 1, needed + self.k):

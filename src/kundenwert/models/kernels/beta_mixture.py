@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
-from scipy.special import betainc, betaln, gammaln
+from scipy.special import betainc
 
 from kundenwert.models.kernels.beta_average import beta_nodes
 from kundenwert.models.kernels.simulation import stages_after_stages
+from kundenwert.models.kernels.sums import log_binomial
 from kundenwert.models.kernels.time_nodes import DISCOUNT_CUTOFF, time_nodes
 
 if TYPE_CHECKING:
@@ -98,16 +99,18 @@ class BetaMixture:
 
         Either still alive after them (negative binomial) or dropped out right after the last of them.
         """
-        n, a, b, m = self.n, self.a, self.b, count
+        n, a, b = self.n, self.a, self.b
         log_q = -np.log1p(horizon / self.A)
+        if count == 0:
+            return np.asarray(np.exp(n * log_q))
         with np.errstate(divide="ignore"):
-            log_miss = np.log(-np.expm1(log_q)) if m else 0.0
-        log_nb = gammaln(n + m) - gammaln(n) - math.lgamma(m + 1) + n * log_q + m * log_miss
-        still_alive = np.exp(betaln(a, b + m) - betaln(a, b) + log_nb)
-        if m == 0:
-            return np.asarray(still_alive)
-        just_dropped = np.exp(betaln(a + 1, b + m - 1) - betaln(a, b)) * betainc(m, n, -np.expm1(log_q))
-        return np.asarray(still_alive + just_dropped)
+            log_miss = np.log(-np.expm1(log_q))
+        exactly = np.exp(log_binomial(n, count) + n * log_q + count * log_miss)
+        m = count - 1
+        stayed = np.ones(n.shape)  # after all but the last
+        for i in range(m):
+            stayed *= (b + i) / (a + b + i)
+        return np.asarray(stayed * ((b + m) * exactly + a * betainc(count, n, -np.expm1(log_q))) / (a + b + m))
 
     def discounted_purchases(self, rate: float, horizon: float) -> Array:
         """Expected purchases in (T, T + horizon], each worth exp(-rate u) when it happens u after T.

@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from kundenwert.models.core import Array
 
-__all__ = ["SINGLE", "summation"]
+__all__ = ["SINGLE", "log_binomial", "summation"]
 
 SINGLE: Final = 32  # terms taken one by one
 NODES: Final = 10  # of a panel
@@ -54,3 +54,11 @@ def _gram(terms: float) -> tuple[Array, Array]:
     beside = k / 2 * np.sqrt((1 - (k / terms) ** 2) / (4 * k**2 - 1))  # in units of `terms`
     nodes, vectors = np.linalg.eigh(np.diag(beside, 1) + np.diag(beside, -1))
     return (terms - 1) / 2 + terms * nodes, terms * vectors[0] ** 2
+
+
+def log_binomial(n: Array, count: int) -> Array:
+    """Log of the binomial coefficient (n + count - 1 over count): a sum, which keeps its digits where n is huge."""
+    total = np.zeros(n.shape)
+    for j, weight in zip(*summation(count - 1), strict=True):
+        total += weight * np.log((n + j) / (j + 1))
+    return total

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy.special import roots_legendre
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,5 +50,5 @@ def time_nodes(reach: Array, steepness: Array, error: float, *, waves: float = 1
 @cache
 def _gauss_legendre(count: int) -> tuple[Array, Array]:
     """Nodes and weights on [0, 1]."""
-    nodes, weights = np.polynomial.legendre.leggauss(count)
+    nodes, weights = roots_legendre(count)  # in a moment, also where there are thousands
     return (nodes + 1) / 2, weights / 2

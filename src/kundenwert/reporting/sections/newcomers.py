@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kundenwert import plot
 from kundenwert.economics.assumptions.terms import is_number
+from kundenwert.economics.newcomers.newcomers import LONGEST_YEARS
 from kundenwert.economics.newcomers.value import AVERAGE, SINGLE
 from kundenwert.posterior.summary import Estimate
 from kundenwert.reporting.blocks import Block, Facts, Section
@@ -16,7 +18,7 @@ from kundenwert.reporting.words import ahead, amount, estimate, in_words, percen
 
 if TYPE_CHECKING:
     from kundenwert.economics import NewCustomerValue
-    from kundenwert.reporting.findings import Findings
+    from kundenwert.reporting.findings import Findings, Question
 
 __all__ = ["newcomers"]
 
@@ -52,18 +54,21 @@ def newcomers(found: Findings) -> Section:
                 float(row["probability_it_pays"]),
                 "How sure it is that the average new customer is worth what they cost.",
             ),
-            *_payback(new),
+            *_payback(new, _limit(asked)),
         ]
     blocks: list[Block] = []
     if cost > 0:
-        back = percent(float(new.payback["within_horizon"][SINGLE]))
+        singles = ""
+        if SINGLE in new.payback.index:
+            back = percent(float(new.payback["within_limit"][SINGLE]))
+            singles = f" Of single customers, {back} bring back what they cost within {_limit(asked)}."
         drawn = picture(
             "payback",
             lambda ax: plot.payback(new, currency=currency, ax=ax),
             alt="Expected contribution of a new customer over time, and the acquisition cost of "
             f"{amount(cost, currency)}.",
             caption="What the average new customer has brought by when, first purchase included, after costs and "
-            f"discounted. Of single customers, {back} ever bring back what they cost in this time.",
+            f"discounted.{singles}",
         )
         blocks.append(drawn)
     blocks.append(Facts(of=(*facts, *again)))
@@ -76,27 +81,36 @@ def newcomers(found: Findings) -> Section:
         else f"A new customer is worth {worth_shown} {within}, the first purchase included: less than nothing, even if "
         "winning one cost nothing."
     ]
+    if cost > 0 and SINGLE not in new.payback.index:
+        lead.append(f"How many single customers pay back is left out: {found.why_not['new']}.")
     if not single_cost:
         lead.append("The cost of winning a customer is not the same for all, so no payback is shown.")
     caution = (
         "New customers are taken to be like those of the past. Who comes by another channel, a discount or an advert "
-        "is "
-        "usually not. If they would have come anyway, the first purchase does not count."
+        "is usually not. If they would have come anyway, the first purchase does not count. How much customers spend "
+        "is taken to have nothing to do with how often they buy."
     )
     return Section(key="newcomers", title=TITLE, lead=tuple(lead), blocks=tuple(blocks), caution=caution)
 
 
-def _payback(new: NewCustomerValue) -> list[Fact]:
-    average, single = row_of(new.payback, AVERAGE), row_of(new.payback, SINGLE)
+def _limit(asked: Question) -> str:
+    """How far paybacks are looked for."""
+    return f"{LONGEST_YEARS:g} years" if asked.horizon.is_lifetime else in_words(asked.horizon)
+
+
+def _payback(new: NewCustomerValue, limit: str) -> list[Fact]:
+    average = row_of(new.payback, AVERAGE)
     back = Estimate(float(average["median"]), float(average["lower"]), float(average["upper"]))
-    return [
-        times("Paid back after", back, new.unit, "When the average new customer has brought what they cost."),
-        share(
-            "Single customers who pay back",
-            float(single["within_horizon"]),
-            "Share of new customers whose own purchases bring back what they cost; the others are carried by these.",
-        ),
-    ]
+    after = times("Paid back after", back, new.unit, "When the average new customer has brought what they cost.")
+    facts = [replace(after, endless=f"not within {limit}")]
+    if SINGLE in new.payback.index:
+        meaning = (
+            f"Share of new customers whose own purchases bring back what they cost within {limit}; the others are "
+            "carried by these."
+        )
+        single = row_of(new.payback, SINGLE)
+        facts.append(share("Single customers who pay back", float(single["within_limit"]), meaning))
+    return facts
 
 
 def _second_purchase(found: Findings) -> tuple[Fact, ...]:

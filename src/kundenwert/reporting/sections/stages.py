@@ -90,11 +90,13 @@ def _rules(rules: PhaseRules) -> tuple[str, ...]:
         ),
         "Established: has bought again, and the silence is not unusual.",
         (
-            f"Cooling: the probability of a purchase within {horizon} has fallen below "
-            f"{percent(rules.cooling_below)} of "
-            "what it was right after the last one."
+            "Cooling: has bought once, and the doubt is over; or has bought again, and the probability of a purchase "
+            f"within {horizon} has fallen below {percent(rules.cooling_below)} of what it was right after the last one."
         ),
-        f"Lapsed: it has fallen below {percent(rules.lapsed_below)}.",
+        (
+            f"Lapsed: that probability has fallen below {percent(rules.lapsed_below)} of what it was right after the "
+            "last purchase; for those who have bought once, not before the doubt is over."
+        ),
     )
 
 
@@ -165,6 +167,6 @@ def early_warnings(found: Findings) -> Section:
     )
     caution = (
         "The model knows purchases only: who is on holiday or has told you something looks the same. Value at stake is "
-        "what would be regained if they came back for certain; an offer regains some of it at best."
+        "what the silence has cost, and not what an offer would bring: that takes an experiment."
     )
     return Section(key="warnings", title=title, lead=lead, blocks=tuple(blocks), caution=caution)

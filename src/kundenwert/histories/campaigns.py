@@ -1,0 +1,367 @@
+"""CampaignLog: who was sent which offer, who was held out, and who returned within the window."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Self, final, override
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from kundenwert.duration import Horizon, Unit, check_duration
+from kundenwert.errors import ColumnError, DataError, DurationError, RowError
+from kundenwert.histories.audit import Audit
+from kundenwert.histories.base import Histories, check_clock
+from kundenwert.histories.campaign_terms import CampaignTerms, column, organic_columns
+from kundenwert.histories.cells import Cells, CohortLabel, HistoryColumn, NeedsHistory, collapse
+from kundenwert.histories.contract_columns import cohort_codes
+from kundenwert.histories.organic import OrganicReturn
+from kundenwert.histories.parts import LARGEST_AMOUNT, freeze
+from kundenwert.histories.tables import customer_table, numbers
+from kundenwert.histories.validation import refuse, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from narwhals.stable.v2.typing import IntoDataFrame
+    from numpy.typing import ArrayLike, NDArray
+
+    from kundenwert.histories.tables import Table
+
+    type Floats = NDArray[np.float64]
+    type Integers = NDArray[np.int64]
+
+__all__ = ["CampaignLog"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class CampaignLog(Histories):
+    """One row per customer who was sent an offer or held out, with what they did within the window.
+
+    Made by :meth:`from_pandas`. Arrays have shape (customers,) and are read-only.
+
+    Attributes
+    ----------
+    customer_id
+        Unique ids.
+    offer
+        0 for a customer who was held out, else 1 plus the position of the offer in `offers`.
+    offers
+        Labels of the offers, sorted.
+    returned
+        1 if the customer bought within `window` of the contact (or of the date on which the others were contacted).
+    window
+        How long the campaign was watched.
+    organic
+        What these customers do by themselves within the window, seen from the date of the contact.
+    segment, segments
+        Position of the customer's segment, and the labels, sorted; zeros and empty if nobody named any.
+    covariates
+        Further numbers, one column each, indexed by customer_id; None without.
+    spend
+        What customers spent within the window; None if nobody said.
+    audit
+        What became of every row of the table.
+
+    Raises
+    ------
+    RowError
+        If a row cannot be; names the first customer.
+    DataError
+        If arrays differ in length, or the window is not that of `organic`.
+    """
+
+    customer_id: pd.Index
+    offer: Integers
+    offers: tuple[str, ...]
+    returned: Integers
+    window: Horizon
+    organic: OrganicReturn
+    segment: Integers
+    segments: tuple[CohortLabel, ...] = ()
+    covariates: pd.DataFrame | None = None
+    spend: Floats | None = None
+    audit: Audit
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "customer_id", self.customer_id.rename("customer_id"))
+        object.__setattr__(self, "offers", tuple(self.offers))
+        object.__setattr__(self, "segments", tuple(self.segments))
+        freeze(self, np.int64, "offer", "returned", "segment")
+        freeze(self, np.float64, "spend")
+        _check(self)
+
+    @property
+    @override
+    def measure(self) -> Literal["campaign"]:
+        return "campaign"
+
+    @property
+    @override
+    def periods_per_year(self) -> float:
+        return math.nan
+
+    def __repr__(self) -> str:
+        held, sent = int((self.offer == 0).sum()), int((self.offer > 0).sum())
+        offers = f"{len(self.offers)} offer{'' if len(self.offers) == 1 else 's'}"
+        return (
+            f"CampaignLog({len(self):,} customers, {sent:,} sent one of {offers}, {held:,} held out, "
+            f"{int(self.returned.sum()):,} returned within {self.window!r})"
+        )
+
+    @classmethod
+    def from_pandas(
+        cls,
+        frame: IntoDataFrame,
+        *,
+        organic: OrganicReturn,
+        window: Horizon,
+        customer: str = "customer_id",
+        offer: str = "offer",
+        returned: str = "returned",
+        spend: str | None = None,
+        segment: str | None = None,
+        covariates: Sequence[str] = (),
+    ) -> Self:
+        """Take over a table with one row per customer who was contacted or held out.
+
+        Parameters
+        ----------
+        frame
+            pandas, Polars or PyArrow table, rows in any order.
+        organic : OrganicReturn
+            From :func:`kundenwert.organic_return`, made from the histories as they were on the date of the contact. It
+            may hold more customers.
+        window : Duration or Periods
+            How long after the contact returns were counted: the window of `organic`.
+        customer
+            Name of the id column (in pandas also of the index).
+        offer
+            Column with the label of the offer, a string; null for customers who were held out.
+        returned
+            Column that says whether the customer bought within the window: True or 1, False or 0. Held-out customers
+            are counted in the same way.
+        spend
+            Column with what they spent within the window, if known; 0 or null for those who did not return.
+        segment
+            Column with the segment: strings, integers or categories. Without it, all belong to one.
+        covariates
+            Numeric columns by which the effect of an offer may differ. Rows that agree in everything are computed
+            once, so rounded numbers are faster than exact ones.
+
+        Raises
+        ------
+        DataError
+            If the table is lazy, empty or no table, or the windows differ.
+        ColumnError
+            If a column is missing or of the wrong type.
+        RowError
+            If a row holds what cannot be; names the first customer.
+        """
+        if isinstance(covariates, str):
+            message = (
+                f"covariates takes a sequence of column names, got {covariates!r}; write covariates=[{covariates!r}]"
+            )
+            raise ColumnError(message)
+        if not isinstance(organic, OrganicReturn):
+            message = (
+                "organic takes what kundenwert.organic_return(purchases, histories, window=…) gives, got "
+                f"{type(organic).__name__}"
+            )
+            raise DataError(message)
+        more = [name for name in (spend, segment) if name is not None]
+        table, customer_id = customer_table(frame, customer, [offer, returned, *more, *covariates])
+        codes, offers = _offers(table, offer, customer_id)
+        places, segments = cohort_codes(table, segment, customer_id)
+        held = {name: numbers(table, name) for name in covariates}
+        if not customer_id.is_unique:
+            message = (
+                f"customer {shown(customer_id, int(np.argmax(customer_id.duplicated())))} occurs more than once; "
+                "expected one row per customer: each was sent one offer, or none"
+            )
+            raise RowError(message)
+        check_duration(window, "window")
+        back = _returned(table, returned, customer_id)
+        return cls(
+            customer_id=customer_id,
+            offer=codes,
+            offers=offers,
+            returned=back.astype(np.int64),
+            window=window,
+            organic=organic.select(customer_id),
+            segment=places,
+            segments=segments,
+            covariates=pd.DataFrame(held, index=customer_id.rename("customer_id")) if held else None,
+            spend=None if spend is None else _spend(table, spend, back),
+            audit=Audit(rows_read=len(table), kept=len(table), customers=len(table)),
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return columns customer_id, offer (None for the held-out), returned, and segment, spend and covariates."""
+        labels = np.array([None, *self.offers], dtype=object)
+        offer = pd.Series(labels[self.offer], dtype=object)  # None stays None
+        frame = pd.DataFrame({"customer_id": self.customer_id, "offer": offer, "returned": self.returned == 1})
+        if self.segments:
+            frame["segment"] = pd.Index(self.segments).take(self.segment)
+        if self.spend is not None:
+            frame["spend"] = self.spend
+        if self.covariates is not None:
+            for name, values in self.covariates.items():
+                frame[name] = values.to_numpy()
+        return frame
+
+    @override
+    def cells(self, model: NeedsHistory) -> Cells:
+        """Collapse to the distinct rows, organic log-odds in classes of width 0.05.
+
+        Raises
+        ------
+        MissingInformationError
+            If the model is not one of campaigns.
+        """
+        check_clock(model, self)
+        reduced, scores = organic_columns(self.organic, with_shares="shares" in model.needs)
+        columns: dict[HistoryColumn, Floats] = {
+            "offer": self.offer.astype(np.float64),
+            "segment": self.segment.astype(np.float64),
+            "returned": self.returned.astype(np.float64),
+            **reduced,
+        }
+        described = []
+        if self.covariates is not None:
+            for k, (name, values) in enumerate(self.covariates.items()):
+                given = values.to_numpy(dtype=np.float64)
+                columns[column("covariate", k)] = given
+                described.append((str(name), float(given.mean()), float(given.std()) or 1.0))
+        cells = collapse(columns, customers=len(self), unit=self.measure, periods_per_year=self.periods_per_year)
+        terms = CampaignTerms(
+            offers=self.offers,
+            segments=self.segments,
+            states=self.organic.states,
+            covariates=tuple(described),
+            scores=scores,
+            source=self.organic.source,
+        )
+        return replace(cells, campaign=terms)
+
+    @override
+    def take(self, positions: ArrayLike) -> Self:
+        """The customers at these positions (integers, or a mask), in that order; all offers and segments stay known."""
+        asked = np.asarray(positions)
+        chosen = np.arange(len(self))[asked if asked.size else asked.astype(np.int64)]
+        return replace(
+            self,
+            customer_id=self.customer_id.take(chosen),
+            offer=self.offer[chosen],
+            returned=self.returned[chosen],
+            organic=self.organic.take(chosen),
+            segment=self.segment[chosen],
+            covariates=None if self.covariates is None else self.covariates.iloc[chosen],
+            spend=None if self.spend is None else self.spend[chosen],
+        )
+
+    @override
+    def in_unit(self, unit: Unit) -> Self:
+        """Return the log itself: a campaign is seen once, over its window."""
+        if unit != self.measure:
+            message = f"a campaign has no times to be expressed in {unit!r}; use a model of campaigns"
+            raise DurationError(message)
+        return self
+
+
+def _check(log: CampaignLog) -> None:
+    """Check what must hold of every campaign, wherever it comes from."""
+    ids = log.customer_id
+    if len(ids) == 0:
+        message = "the campaign has no customers; expected one row per customer who was contacted or held out"
+        raise DataError(message)
+    lengths = {name: len(getattr(log, name)) for name in ("offer", "returned", "segment", "organic")}
+    lengths |= {} if log.spend is None else {"spend": len(log.spend)}
+    for name, length in lengths.items():
+        if length != len(ids):
+            message = f"{name} has {length} entries for {len(ids)} customers; every array needs one entry per customer"
+            raise DataError(message)
+    if not (log.organic.customer_id.equals(ids) and (log.covariates is None or log.covariates.index.equals(ids))):
+        message = "organic and covariates must hold these customers in this order; use CampaignLog.from_pandas"
+        raise DataError(message)
+    if log.window != log.organic.window:
+        message = (
+            f"returns were counted within {log.window!r}, but the organic return is that within "
+            f"{log.organic.window!r}; make it with kundenwert.organic_return(purchases, histories, window=…) for the "
+            "campaign's own window"
+        )
+        raise DataError(message)
+    refuse((log.offer < 0) | (log.offer > len(log.offers)), ids, {"offer": log.offer}, "a position", "see `offers`")
+    count = max(1, len(log.segments))
+    refuse((log.segment < 0) | (log.segment >= count), ids, {"segment": log.segment}, "a position", "see `segments`")
+    refuse((log.returned != 0) & (log.returned != 1), ids, {"returned": log.returned}, "0 or 1", "1 means returned")
+    if log.spend is not None:
+        refuse(
+            ~((log.spend >= 0) & (log.spend <= LARGEST_AMOUNT)) | ((log.spend > 0) & (log.returned == 0)),
+            ids,
+            {"spend": log.spend, "returned": log.returned},
+            f"a finite sum, 0 or more (and no more than {LARGEST_AMOUNT:g}), and 0 for who did not return",
+            "sum the purchases within the window, refunds taken off, and count every buyer as returned",
+        )
+    if log.covariates is not None:
+        for covariate, values in log.covariates.items():
+            given = values.to_numpy(dtype=np.float64)
+            refuse(
+                ~(np.abs(given) <= LARGEST_AMOUNT),
+                ids,
+                {str(covariate): given},
+                "a finite number",
+                "fill gaps, or leave the covariate out",
+            )
+
+
+def _offers(table: Table, name: str, ids: pd.Index) -> tuple[Integers, tuple[str, ...]]:
+    """Codes of the offers, 0 for none, and their labels, sorted so that they do not depend on the order of the rows."""
+    series = table.get_column(name)
+    values: list[Any] = series.to_list()
+    none = series.is_null().to_list()
+    none = [null or (isinstance(value, float) and math.isnan(value)) for null, value in zip(none, values, strict=True)]
+    textual = isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum))
+    for position, value in enumerate(values):
+        if none[position]:
+            continue
+        if not isinstance(value, str) or not (textual or isinstance(series.dtype, nw.Object)):
+            message = (
+                f"offers in column {name!r} must be labels, strings or categories, got {value!r} for customer "
+                f"{shown(ids, position)} ({series.dtype}); cast the column to string, with null for the held-out"
+            )
+            raise ColumnError(message)
+        if not value.strip():
+            message = (
+                f"customer {shown(ids, position)} has the offer {value!r}; write null for a customer who was held out, "
+                "and a label for an offer"
+            )
+            raise RowError(message)
+    labels = sorted({value for value, missing in zip(values, none, strict=True) if not missing})
+    places = {label: 1 + position for position, label in enumerate(labels)}
+    codes = [0 if missing else places[value] for value, missing in zip(values, none, strict=True)]
+    return np.array(codes, dtype=np.int64), tuple(labels)
+
+
+def _returned(table: Table, name: str, ids: pd.Index) -> Floats:
+    series = table.get_column(name)
+    if series.dtype == nw.Boolean:
+        values = np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    else:
+        values = numbers(table, name)
+    refuse(
+        (values != 0) & (values != 1),
+        ids,
+        {name: values},
+        "True or 1 for a customer who returned within the window, False or 0 for one who did not",
+        "several purchases are one return; fill gaps, or leave the rows out",
+    )
+    return values
+
+
+def _spend(table: Table, name: str, returned: Floats) -> Floats:
+    values = numbers(table, name)
+    return np.where(np.isnan(values) & (returned == 0), 0.0, values)

@@ -1,0 +1,351 @@
+"""Who returns under which offer: organic return corrected by the held-out, and effects pooled over offers and segments.
+
+For customer i in segment s, with standardised covariates z and organic log-odds l of returning within the window,
+
+    logit p0 = a0 + a1 (l + sum_k w_k d_ik) + b_s + z' beta          without an offer,
+    x_f      = e_fj + u_js + z' gamma_j                              strengths of offer j, for the link,
+
+    a0 ~ N(0, 1/2), a1 ~ N(1, 1/4)   centred on "the model of purchases is calibrated"
+    w_k ~ N(0, s_k)                  principal components of the uncertainty of l, each of which moves d_ik
+    e_fj ~ N(m_f, offer_spread), u_js ~ N(0, segment_spread), b_s ~ N(0, base_spread), spreads half-normal(1/2)
+    beta, gamma_j ~ N(0, 1/2).
+
+Segments and covariates enter p0 as well as the effects: otherwise an organic model that is off in one segment would
+pass for an effect there. Where a segment or an offer has few customers, its terms are pulled towards the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, final, override
+
+import numpy as np
+
+from kundenwert.errors import DataError, SpecificationError
+from kundenwert.histories.campaign_terms import column
+from kundenwert.models.core import (
+    NUMPY,
+    Assignment,
+    CampaignModel,
+    Customers,
+    Hierarchy,
+    Link,
+    Quantity,
+    history_of,
+)
+from kundenwert.models.families.campaign_links import HierarchicalLogit
+from kundenwert.models.kernels.logistic import expansion
+from kundenwert.priors import HalfNormal, Normal, Prior
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kundenwert.duration import Unit
+    from kundenwert.histories import Cells, CohortLabel, HistoryColumn
+    from kundenwert.models.core import Array, Functions, History
+
+__all__ = ["CampaignResponse", "Parts"]
+
+
+class Parts(NamedTuple):
+    """Parameters of a campaign's response by their role, in the order in which they stand; lists hold arrays."""
+
+    intercept: list[Array]
+    slope: list[Array]
+    organic: list[Array]
+    base: list[Array]
+    covariate: list[Array]
+    mean: list[Array]
+    effect: list[Array]
+    local: list[Array]
+    interaction: list[Array]
+    spread: list[Array]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignResponse(CampaignModel[tuple["Array", ...]]):
+    """Who returns within the window of a campaign, with and without each of its offers.
+
+    Organic return probabilities, with their uncertainty, come from a posterior of purchases; the held-out correct them,
+    and the difference between those who were sent an offer and those who were not is its effect, partially pooled over
+    offers and segments.
+
+    Parameters
+    ----------
+    assignment : Randomised or Observational
+        How it was decided who is sent what. It has no default: it must be said.
+    link : HierarchicalLogit, AdditiveHazard or ByState
+        How an offer changes the probability of returning.
+    intercept, slope : Normal
+        Priors of the correction of the organic log-odds: 0 and 1 if the model of purchases is calibrated.
+    offer_spread, segment_spread, base_spread : HalfNormal
+        Priors of how much effects differ between offers, effects between segments, and organic returns between segments
+        beyond what the model of purchases says.
+    covariate : Normal
+        Prior of the effect of one standard deviation of a covariate, on returns without an offer and on each offer.
+    offers, segments : tuple
+        Labels. By default those of the campaign; named beforehand, they may hold offers that nobody was sent yet.
+    states, covariates, scores, source, notes, prior_only
+        Filled in by the fit.
+    """
+
+    assignment: Assignment
+    link: Link = HierarchicalLogit()
+    intercept: Prior = Normal(0.0, 0.5)
+    slope: Prior = Normal(1.0, 0.25)
+    offer_spread: Prior = HalfNormal(0.5)
+    segment_spread: Prior = HalfNormal(0.5)
+    base_spread: Prior = HalfNormal(0.5)
+    covariate: Prior = Normal(0.0, 0.5)
+    offers: tuple[str, ...] = ()
+    segments: tuple[CohortLabel, ...] = ()
+    states: tuple[str, ...] = ()
+    covariates: tuple[tuple[str, float, float], ...] = ()
+    scores: tuple[tuple[float, ...], ...] = ()
+    source: int | None = None
+    notes: tuple[str, ...] = ()
+    prior_only: str = ""
+
+    def __post_init__(self) -> None:
+        for name, kind, example in (
+            ("assignment", Assignment, "kundenwert.Randomised() or kundenwert.Observational()"),
+            ("link", Link, "kundenwert.HierarchicalLogit(), AdditiveHazard() or ByState()"),
+        ):
+            if not isinstance(getattr(self, name), kind):
+                message = f"CampaignResponse: {name} takes {example}, got {getattr(self, name)!r}"
+                raise SpecificationError(message)
+        for name in ("offers", "segments", "states"):
+            labels = getattr(self, name)
+            if not isinstance(labels, (tuple, list)) or len(set(map(str, labels))) < len(labels):
+                message = f"CampaignResponse: {name} takes a tuple of different labels, got {labels!r}"
+                raise SpecificationError(message)
+        if not all(isinstance(offer, str) for offer in self.offers):
+            message = f"CampaignResponse: offers are strings, got {self.offers!r}"
+            raise SpecificationError(message)
+        for name in ("offers", "segments", "states", "notes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("covariates", "scores"):  # a file holds lists
+            object.__setattr__(self, name, tuple(map(tuple, getattr(self, name))))
+        _ = self.quantities
+
+    @property
+    @override
+    def needs(self) -> tuple[HistoryColumn, ...]:  # type: ignore[override]  # it depends on the link
+        """Columns of a campaign that the likelihood depends on; shares of states only if the link asks for them."""
+        return ("offer", "segment", "returned", "organic", *(("shares",) if self.link.needs_states else ()))
+
+    @property
+    def strengths(self) -> tuple[Quantity, ...]:
+        """Strengths of an average offer."""
+        return self.link.strengths(self.states)
+
+    @property
+    @override
+    def parameter_names(self) -> tuple[str, ...]:
+        return tuple(name for names in self._names for name in names)
+
+    @property
+    @override
+    def quantities(self) -> tuple[Quantity, ...]:
+        names = self._names
+        pooled = [
+            Quantity(f"z_{name}", Normal(0, 1), 0.0, "real") for name in (*names.base, *names.effect, *names.local)
+        ]
+        base, local = len(names.base), len(names.local)
+        priors = [self.offer_spread, self.base_spread, self.segment_spread][: len(names.spread)]
+        return (
+            Quantity("intercept", self.intercept, 0.0, "real"),
+            Quantity("slope", self.slope, 1.0, "real"),
+            *(
+                Quantity(name, Normal(0, float(np.std(score))), 0.0, "real")
+                for name, score in zip(names.organic, self.scores, strict=True)
+            ),
+            *pooled[:base],
+            *(Quantity(name, self.covariate, 0.0, "real") for name in names.covariate),
+            *(replace(mean, name=name) for mean, name in zip(self.strengths, names.mean, strict=True)),
+            *pooled[base : len(pooled) - local],
+            *pooled[len(pooled) - local :],
+            *(Quantity(name, self.covariate, 0.0, "real") for name in names.interaction),
+            *(Quantity(name, prior, 0.3) for name, prior in zip(names.spread, priors, strict=True)),
+        )
+
+    @override
+    def named(self, values: Sequence[Array]) -> tuple[Array, ...]:
+        return tuple(values)
+
+    @override
+    def parameters_of(self, quantities: Sequence[Array], unit: Unit) -> tuple[Array, ...]:
+        return self._moved(quantities, lambda z, mean, spread: mean + spread * z)
+
+    @override
+    def quantities_of(self, theta: tuple[Array, ...], unit: Unit) -> tuple[Array, ...]:
+        return self._moved(theta, lambda x, mean, spread: (x - mean) / spread)
+
+    @override
+    def in_words(self, theta: tuple[Array, ...], unit: Unit) -> dict[str, Array]:
+        """Nothing beside the parameters: the coordinates that are sampled have no meaning of their own."""
+        return {}
+
+    @override
+    def prepared(self, cells: Cells) -> Self:
+        terms = cells.campaign
+        if terms is None:
+            message = "a campaign's response is learned from a CampaignLog; make one with CampaignLog.from_pandas"
+            raise DataError(message)
+        verdict = self.assignment.verdict(cells)
+        return replace(
+            self,
+            offers=self.offers or terms.offers,
+            segments=self.segments or terms.segments,
+            states=terms.states if self.link.needs_states else (),
+            covariates=terms.covariates,
+            scores=terms.scores,
+            source=terms.source,
+            notes=verdict.notes,
+            prior_only=verdict.prior_only,
+        )
+
+    @override
+    def left_out(self, cells: Cells) -> tuple[str, ...]:
+        return self.notes
+
+    @override
+    def without_offer(self, theta: tuple[Array, ...], customers: Customers, f: Functions) -> Array:
+        part = self.parts(theta)
+        total = part.intercept[0] + part.slope[0] * customers.organic
+        if part.base:
+            total = total + f.choose(part.base, customers.segment)
+        for coefficient, z in zip(part.covariate, customers.covariates, strict=True):
+            total = total + coefficient * z
+        return total
+
+    @override
+    def strengths_of(self, theta: tuple[Array, ...], customers: Customers, f: Functions) -> Sequence[Array]:
+        part, count = self.parts(theta), len(self.offers)
+        offer = np.maximum(customers.offer - 1, 0)  # those without an offer take any
+        segments = len(part.local) // count
+        place = offer * segments + customers.segment if segments else offer
+        shift: Any = 0.0
+        for k, z in enumerate(customers.covariates):
+            shift = shift + f.choose(part.interaction[k * count : (k + 1) * count], offer) * z
+        strengths = []
+        for first in range(0, len(part.effect), count):
+            effect = part.effect[first : first + count]
+            each = [e + u for j, e in enumerate(effect) for u in part.local[j * segments : (j + 1) * segments]]
+            strengths.append(f.choose(each or effect, place) + shift)
+        return strengths
+
+    @override
+    def log_likelihood(self, theta: tuple[Array, ...], h: History, f: Functions) -> Array:
+        sign = 1 - 2 * h["returned"]
+        return -f.softplus(sign * self._log_odds(theta, h, f))
+
+    @override
+    def with_new_segment(self, theta: tuple[Array, ...], normals: Sequence[Array]) -> tuple[Array, ...]:
+        part = self.parts(theta)
+        if not part.base:
+            return theta
+        count, segments = len(self.offers), len(self.segments)
+        _, base_spread, segment_spread = part.spread
+        local: list[Array] = []
+        for j in range(count):
+            local += [*part.local[j * segments : (j + 1) * segments], segment_spread * normals[1 + j]]
+        longer = part._replace(base=[*part.base, base_spread * normals[0]], local=local)
+        return _flat(longer)
+
+    def parts(self, theta: Sequence[Array]) -> Parts:
+        """Parameters, or the quantities they come from, by their role; one segment more is told by their number."""
+        sizes = [len(names) for names in self._names]
+        if len(theta) > sum(sizes):
+            role = Parts._fields.index
+            sizes[role("base")] += 1
+            sizes[role("local")] += len(self.offers)
+        ends = np.cumsum(sizes).tolist()
+        return Parts(*(list(theta[end - size : end]) for end, size in zip(ends, sizes, strict=True)))
+
+    @property
+    def _names(self) -> Any:  # Parts of names in place of arrays
+        segments = [_written(label) for label in self.segments] if len(self.segments) > 1 else []
+        offers = [_written(label) for label in self.offers]
+        families = [quantity.name.replace(" ", "_") for quantity in self.strengths]
+        covariates = [_written(name) for name, _, _ in self.covariates]
+        return Parts(
+            *(
+                ["intercept"],
+                ["slope"],
+                [f"organic_{k + 1}" for k in range(len(self.scores))],
+                [f"segment[{segment}]" for segment in segments],
+                [f"covariate[{name}]" for name in covariates],
+                [f"{family}_mean" for family in families],
+                [f"{family}[{offer}]" for family in families for offer in offers],
+                [f"segment_effect[{offer}, {segment}]" for offer in offers for segment in segments],
+                [f"covariate_effect[{offer}, {name}]" for name in covariates for offer in offers],
+                ["offer_spread", *(["base_spread", "segment_spread"] if segments else [])],
+            )  # type: ignore[arg-type]  # names, not arrays
+        )
+
+    def _moved(self, values: Sequence[Array], move: Any) -> tuple[Array, ...]:
+        """Pooled terms moved from standard normals to what they are, or back; all others as they are."""
+        part = self.parts(values)
+        offer_spread, *of_segments = part.spread
+        means = [mean for mean in part.mean for _ in self.offers]
+        effect = [move(value, mean, offer_spread) for value, mean in zip(part.effect, means, strict=True)]
+        base = [move(value, 0.0, of_segments[0]) for value in part.base]
+        local = [move(value, 0.0, of_segments[1]) for value in part.local]
+        return _flat(part._replace(base=base, effect=effect, local=local))
+
+    def _log_odds(self, theta: tuple[Array, ...], h: History, f: Functions) -> Array:
+        organic: Any = h["organic"]
+        for k, score in enumerate(self.parts(theta).organic):
+            organic = organic + score * h[column("drift", k)]
+        customers = Customers(
+            offer=h["offer"].astype(np.int64),
+            segment=h["segment"].astype(np.int64),
+            organic=organic,
+            covariates=[h[column("covariate", k)] for k in range(len(self.covariates))],
+            shares=[h[column("share", k)] for k in range(len(self.states))],
+        )
+        without = self.without_offer(theta, customers, f)
+        if not self.offers or not (customers.offer > 0).any():
+            return without
+        under = self.link.log_odds(without, self.strengths_of(theta, customers, f), customers.shares, f)
+        return f.where(customers.offer > 0, under, without)
+
+    @override
+    def hierarchy(self, cells: Cells) -> Hierarchy:
+        names = self._names
+        terms = sum(len(group) for group in names) - len(names.spread)
+        ends = dict(zip(Parts._fields, np.cumsum([len(group) for group in names]).tolist(), strict=True))
+        first = {role: ends[role] - len(group) for role, group in zip(Parts._fields, names, strict=True)}
+        centre, deviation, combination = np.zeros(terms), np.ones(terms), np.eye(terms)
+        spread = np.full(terms, -1)
+        for position, quantity in enumerate(self.quantities[:terms]):
+            prior = quantity.prior
+            assert isinstance(prior, Normal)  # noqa: S101 - no other proper prior is on the line
+            centre[position], deviation[position] = prior.mu, prior.sigma
+        for k in range(ends["effect"] - first["effect"]):
+            effect, mean = first["effect"] + k, first["mean"] + k // len(self.offers)
+            combination[effect, mean], centre[effect] = 1.0, centre[mean]
+        for number, role in enumerate(("effect", "base", "local")):
+            spread[first[role] : ends[role]] = number
+        h, ones = history_of(cells), [np.ones(1)] * len(names.spread)
+        return Hierarchy(
+            centre=centre,
+            combination=combination,
+            deviation=deviation,
+            spread=spread,
+            expansion=expansion(
+                lambda at: self._log_odds((*at, *ones), h, NUMPY), cells["returned"], cells.counts.astype(np.float64)
+            ),
+            priors=tuple(quantity.prior for quantity in self.quantities[terms:]),
+        )
+
+
+def _flat(part: Parts) -> tuple[Array, ...]:
+    return tuple(value for values in part for value in values)
+
+
+def _written(label: CohortLabel) -> str:
+    """A label in the name of a parameter; in files and trees, a slash has a meaning of its own."""
+    return str(label).replace("/", "\u2215")

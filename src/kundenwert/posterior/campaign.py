@@ -1,0 +1,381 @@
+"""The posterior of a campaign's response: who returns under which offer, and what that offer causes."""
+
+from __future__ import annotations
+
+import secrets
+import zlib
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final, Self, final
+
+import numpy as np
+import pandas as pd
+
+from kundenwert.errors import DataError, SpecificationError
+from kundenwert.histories import CampaignLog, OrganicReturn
+from kundenwert.histories.validation import shown
+from kundenwert.inference.diagnostics import Diagnostics
+from kundenwert.models.core import CampaignModel
+from kundenwert.parallel import in_parallel
+from kundenwert.posterior.base import Posterior, Provenance, thinning
+from kundenwert.posterior.response import Response, paired
+from kundenwert.posterior.summary import blocks_of, check_interval, in_blocks, quantile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from kundenwert.histories import CohortLabel
+    from kundenwert.models.core import Array
+
+__all__ = ["CampaignPosterior", "prior_draws"]
+
+UNTRIED: Final = "no campaign was seen"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class CampaignPosterior(Posterior):
+    """Posterior of a campaign's response.
+
+    Methods take customers with their organic return, those of the campaign or others. Intervals are equal-tailed and
+    hold the uncertainty about effects and organic probabilities, not a customer's own chance. Tables say in the column
+    ``basis`` whether effects were learned from a campaign or are those of the "prior only".
+    """
+
+    model: CampaignModel[Any]
+
+    @classmethod
+    def from_prior(
+        cls,
+        model: CampaignModel[Any],
+        *,
+        offers: Sequence[str] = (),
+        segments: Sequence[CohortLabel] = (),
+        states: Sequence[str] = (),
+        draws: int = 2000,
+        seed: int | None = None,
+    ) -> Self:
+        """What the priors say of offers before any campaign was seen, labelled "prior only".
+
+        Parameters
+        ----------
+        model : CampaignResponse
+            The model with its priors; its assignment has no influence.
+        offers : sequence of str
+            Labels of the offers. Effects of different offers are independent given the spread between offers.
+        segments : sequence, optional
+            Labels of segments between which effects may differ.
+        states : sequence of str, optional
+            Names of the states, for the link :class:`kundenwert.ByState`: those of the organic return.
+        draws : int
+            How many.
+        seed : int, optional
+            Makes the result reproducible. Without one, a seed is drawn and recorded.
+        """
+        if not isinstance(model, CampaignModel):
+            message = f"from_prior takes a kundenwert.CampaignResponse(assignment=…), got {model!r}"
+            raise SpecificationError(message)
+        if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
+            message = f"draws must be a whole number of at least 1, got {draws!r}"
+            raise SpecificationError(message)
+        if isinstance(offers, str) or not (tuple(offers) or model.offers):
+            message = f"offers takes the labels of one offer or more, for example offers=['10 % off']; got {offers!r}"
+            raise SpecificationError(message)
+        if model.link.needs_states and not (tuple(states) or model.states):
+            message = (
+                f"{type(model.link).__name__} tells effects apart by the state customers are in; name the states of "
+                "the organic return: states=organic.states"
+            )
+            raise SpecificationError(message)
+        named = replace(
+            model,  # type: ignore[type-var]  # a dataclass
+            offers=tuple(offers) or model.offers,
+            segments=tuple(segments) or model.segments,
+            states=(tuple(states) or model.states) if model.link.needs_states else (),
+            prior_only=UNTRIED,
+        )
+        seed = secrets.randbits(63) if seed is None else seed
+        values = prior_draws(named, draws, np.random.default_rng([seed, zlib.crc32(b"prior")]))
+        return cls(
+            model=named,
+            unit="campaign",
+            values=values,
+            diagnostics=Diagnostics(
+                method="prior", draws=draws, chains=1, seed=seed, notes=(f"Prior only: {UNTRIED}.",)
+            ),
+            provenance=Provenance(version=version("kundenwert"), customers=0, cells=0),
+        )
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """Labels of the offers."""
+        return self.model.offers
+
+    @property
+    def segments(self) -> tuple[CohortLabel, ...]:
+        """Labels of the segments that are told apart; empty if there are none."""
+        return self.model.segments if len(self.model.segments) > 1 else ()
+
+    @property
+    def prior_only(self) -> str:
+        """Why effects are those of the priors alone; empty if they were learned from a campaign."""
+        return self.model.prior_only
+
+    @property
+    def basis(self) -> str:
+        """What tables say in their column ``basis``: "campaign" or "prior only"."""
+        return "prior only" if self.prior_only else "campaign"
+
+    def response(
+        self,
+        organic: OrganicReturn,
+        *,
+        offer: str,
+        segment: Sequence[CohortLabel] | pd.Series | None = None,
+        covariates: pd.DataFrame | None = None,
+    ) -> Response:
+        """What these customers do under one offer, draw by draw.
+
+        Parameters
+        ----------
+        organic : OrganicReturn
+            The customers, with what they do by themselves.
+        offer : str
+            Label of the offer.
+        segment : sequence, optional
+            The segment of every customer, in their order. Without it, where segments are told apart, all belong to one
+            more segment that is drawn, in each draw, from the population of segments.
+        covariates : pandas.DataFrame, optional
+            Those of the campaign, one column each, indexed by customer_id.
+
+        Raises
+        ------
+        DataError
+            If the offer, a segment or a state is unknown, or covariates are missing.
+        """
+        if not isinstance(organic, OrganicReturn):
+            message = (
+                "organic takes what kundenwert.organic_return(purchases, histories, window=…) gives, got "
+                f"{type(organic).__name__}"
+            )
+            raise DataError(message)
+        if offer not in self.offers:
+            message = (
+                f"the offer {offer!r} is unknown here; known are {', '.join(map(repr, self.offers)) or 'none'}. To "
+                "judge an offer that nobody was sent yet by the others, name it before fitting: "
+                "CampaignResponse(…, offers=(…))"
+            )
+            raise DataError(message)
+        if self.model.link.needs_states and organic.states != self.model.states:
+            message = (
+                f"effects are told apart by the states {', '.join(self.model.states)}, but these customers have "
+                f"{', '.join(organic.states)}; use the model of purchases of the campaign"
+            )
+            raise DataError(message)
+        chosen, organic_draws = paired(self.model, self.theta, organic)
+        theta = self._with_new_segment() if segment is None else self.theta
+        return Response(
+            model=self.model,
+            theta=tuple(value[chosen] for value in theta),
+            organic=organic,
+            offer=1 + self.offers.index(offer),
+            segment=self._segment_codes(organic, segment),
+            covariates=self._standardised(organic, covariates),
+            organic_draws=organic_draws,
+        )
+
+    def uplift(
+        self,
+        customers: OrganicReturn | CampaignLog,
+        *,
+        offers: Sequence[str] | None = None,
+        segment: Sequence[CohortLabel] | pd.Series | None = None,
+        covariates: pd.DataFrame | None = None,
+        interval: float = 0.90,
+    ) -> pd.DataFrame:
+        """What each offer does to each customer's probability of returning within the window.
+
+        Parameters
+        ----------
+        customers : OrganicReturn or CampaignLog
+            The customers; a campaign brings its segments and covariates along.
+        offers : sequence of str, optional
+            Labels; all by default.
+        segment, covariates
+            As for :meth:`response`.
+        interval : float
+            Probability of the equal-tailed interval of the uplift.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per customer and offer, indexed by both: columns p_without and p_return (posterior means), uplift
+            (their difference), lower, upper, p_negative (that the offer does harm: a sleeping dog if it is high), and
+            basis.
+        """
+        organic, segment, covariates = _audience(customers, segment, covariates)
+        tail = (1 - check_interval(interval)) / 2
+        chosen = self.offers if offers is None else tuple(offers)
+        table = np.empty((6, len(organic), len(chosen)))
+        for k, offer in enumerate(chosen):
+            response = self.response(organic, offer=offer, segment=segment, covariates=covariates)
+
+            def work(rows: slice, response: Response = response, k: int = k) -> None:
+                p0, p1 = response.probabilities(rows)
+                ordered = np.sort(p1 - p0, axis=-1)
+                table[:, rows, k] = (
+                    p0.mean(axis=-1),
+                    p1.mean(axis=-1),
+                    ordered.mean(axis=-1),
+                    quantile(ordered, tail),
+                    quantile(ordered, 1 - tail),
+                    (ordered < 0).mean(axis=-1),
+                )
+
+            in_blocks(len(organic), response.draws, work)
+        index = pd.MultiIndex.from_product([organic.customer_id, list(chosen)], names=["customer_id", "offer"])
+        columns = ("p_without", "p_return", "uplift", "lower", "upper", "p_negative")
+        frame = pd.DataFrame(dict(zip(columns, table.reshape(6, -1), strict=True)), index=index)
+        return frame.assign(basis=self.basis)
+
+    def average_effects(
+        self,
+        customers: OrganicReturn | CampaignLog,
+        *,
+        segment: Sequence[CohortLabel] | pd.Series | None = None,
+        covariates: pd.DataFrame | None = None,
+        interval: float = 0.90,
+    ) -> pd.DataFrame:
+        """What each offer does on average to these customers, in each segment and in all.
+
+        Parameters
+        ----------
+        customers : OrganicReturn or CampaignLog
+            The customers; a campaign brings its segments and covariates along.
+        segment, covariates
+            As for :meth:`response`.
+        interval : float
+            Probability of the equal-tailed interval of the uplift.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per offer and segment, with the segment "all" first: columns customers, p_without, p_return, uplift,
+            lower, upper, p_negative and basis.
+        """
+        organic, segment, covariates = _audience(customers, segment, covariates)
+        tail = (1 - check_interval(interval)) / 2
+        codes = self._segment_codes(organic, segment)
+        groups: dict[CohortLabel, NDArray[np.bool_]] = {"all": np.ones(len(organic), dtype=np.bool_)}
+        if segment is not None:
+            groups |= {label: codes == k for k, label in enumerate(self.segments) if (codes == k).any()}
+        rows = []
+        for offer in self.offers:
+            response = self.response(organic, offer=offer, segment=segment, covariates=covariates)
+            members = np.stack(list(groups.values())).astype(np.float64)
+
+            def work(block: slice, response: Response = response, members: Array = members) -> Array:
+                p0, p1 = response.probabilities(block)
+                return np.stack([members[:, block] @ p0, members[:, block] @ p1])
+
+            sums = np.sum(in_parallel(work, blocks_of(len(organic), response.draws)), axis=0)
+            for k, (label, member) in enumerate(groups.items()):
+                p0, p1 = sums[:, k] / member.sum()
+                ordered = np.sort(p1 - p0)
+                rows.append(
+                    {
+                        "offer": offer,
+                        "segment": label,
+                        "customers": int(member.sum()),
+                        "p_without": p0.mean(),
+                        "p_return": p1.mean(),
+                        "uplift": ordered.mean(),
+                        "lower": float(quantile(ordered, tail)),
+                        "upper": float(quantile(ordered, 1 - tail)),
+                        "p_negative": (ordered < 0).mean(),
+                        "basis": self.basis,
+                    }
+                )
+        return pd.DataFrame(rows).set_index(["offer", "segment"])
+
+    def thinned(self, draws: int) -> Self:
+        """The posterior with `draws` evenly spaced draws in one chain."""
+        return self.chosen(thinning(self.values[0].size, draws))
+
+    def chosen(self, positions: NDArray[np.intp]) -> Self:
+        """The posterior with the draws at these positions, in one chain."""
+        return replace(self, values=self.model.named([value[positions][None] for value in self.theta]))
+
+    def _with_new_segment(self) -> tuple[Array, ...]:
+        if not self.segments:
+            return self.theta
+        stream = np.random.SeedSequence(self.diagnostics.seed or 0, spawn_key=(zlib.crc32(b"new segment"),))
+        normals = np.random.default_rng(stream).standard_normal((1 + len(self.offers), self.values[0].size))
+        theta: tuple[Array, ...] = self.model.with_new_segment(self.theta, list(normals))
+        return theta
+
+    def _segment_codes(
+        self, organic: OrganicReturn, segment: Sequence[CohortLabel] | pd.Series | None
+    ) -> NDArray[np.int64]:
+        """Position of each customer's segment; one beyond the last if nobody said."""
+        if segment is None or not self.segments:
+            return np.full(len(organic), len(self.segments), dtype=np.int64)
+        labels = list(segment)
+        if len(labels) != len(organic):
+            message = f"segment has {len(labels)} entries for {len(organic)} customers; expected one per customer"
+            raise DataError(message)
+        places = {label: k for k, label in enumerate(self.segments)}
+        codes = np.array([places.get(label, -1) for label in labels], dtype=np.int64)
+        if (codes < 0).any():
+            first = int(np.argmax(codes < 0))
+            message = (
+                f"customer {shown(organic.customer_id, first)} is in the segment {labels[first]!r}, which is unknown "
+                f"here; known are {', '.join(map(repr, self.segments))}. Without segment=…, customers are taken to be "
+                "of a segment that is like these"
+            )
+            raise DataError(message)
+        return codes
+
+    def _standardised(self, organic: OrganicReturn, covariates: pd.DataFrame | None) -> Array:
+        known = self.model.covariates
+        if not known:
+            return np.empty((len(organic), 0))
+        names = [name for name, _, _ in known]
+        if not isinstance(covariates, pd.DataFrame) or not set(names) <= set(covariates.columns):
+            message = f"effects depend on the covariates {', '.join(names)}; give a table with these columns"
+            raise DataError(message)
+        missing = ~organic.customer_id.isin(covariates.index)
+        if missing.any():
+            message = (
+                f"customer {shown(organic.customer_id, int(np.argmax(missing)))} has no covariates; index them by id"
+            )
+            raise DataError(message)
+        given = covariates.loc[organic.customer_id, names].to_numpy(dtype=np.float64)
+        if not np.isfinite(given).all():
+            first = int(np.argmax(~np.isfinite(given).all(axis=1)))
+            message = (
+                f"customer {shown(organic.customer_id, first)} has a covariate that is no finite number; fill gaps"
+            )
+            raise DataError(message)
+        return np.asarray((given - [mean for _, mean, _ in known]) / [sd for _, _, sd in known])
+
+
+def prior_draws(model: CampaignModel[Any], draws: int, rng: np.random.Generator) -> tuple[Array, ...]:
+    """Parameters drawn from the priors, each of shape (1, draws)."""
+    quantities = [quantity.prior.sample(rng, draws)[None] for quantity in model.quantities]
+    values: tuple[Array, ...] = model.parameters_of(quantities, "campaign")
+    return values
+
+
+def _audience(
+    customers: OrganicReturn | CampaignLog,
+    segment: Sequence[CohortLabel] | pd.Series | None,
+    covariates: pd.DataFrame | None,
+) -> tuple[OrganicReturn, Sequence[CohortLabel] | pd.Series | None, pd.DataFrame | None]:
+    if not isinstance(customers, CampaignLog):
+        return customers, segment, covariates
+    if segment is None and customers.segments:
+        segment = [customers.segments[k] for k in customers.segment]
+    return customers.organic, segment, customers.covariates if covariates is None else covariates

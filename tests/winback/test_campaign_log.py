@@ -1,0 +1,154 @@
+"""A campaign's rows: what is accepted, what is refused and how, and how rows collapse."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import kundenwert as kw
+from kundenwert.errors import ColumnError, DataError, DurationError, MissingInformationError, RowError, SizeError
+from kundenwert.histories import campaign_terms
+from tests import campaigns, cdnow
+
+ORGANIC = campaigns.organic_of(np.random.default_rng(0), 4)
+TABLE = pd.DataFrame(
+    {
+        "customer_id": [2, 0, 3, 1],
+        "offer": ["A", None, "B", None],
+        "returned": [True, False, False, True],
+        "spend": [10.5, np.nan, 0.0, 3.0],
+        "segment": ["x", "y", "y", "y"],
+        "age": [1.0, 2.0, 3.0, 4.0],
+    }
+)
+
+
+def read(frame, **more):
+    return kw.CampaignLog.from_pandas(frame, organic=ORGANIC, window=campaigns.WINDOW, **more)
+
+
+def test_a_table_is_taken_over_as_it_is():
+    log = read(TABLE, spend="spend", segment="segment", covariates=["age"])
+    back = log.to_pandas()
+    assert back["customer_id"].tolist() == [2, 0, 3, 1]
+    assert back["offer"].tolist() == ["A", None, "B", None]
+    assert back["returned"].tolist() == [True, False, False, True]
+    assert back["spend"].tolist() == [10.5, 0.0, 0.0, 3.0]
+    assert back["segment"].tolist() == ["x", "y", "y", "y"]
+    assert back["age"].tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert log.organic.p_return[log.organic.index] == pytest.approx(ORGANIC.p_return[[2, 0, 3, 1]])
+    assert "2 sent one of 2 offers, 2 held out, 2 returned within weeks(13)" in repr(log)
+
+
+@pytest.mark.parametrize("make", [pl.from_pandas, lambda frame: frame.astype({"offer": "category", "returned": int})])
+def test_other_frames_and_types_give_the_same_campaign(make):
+    log, other = read(TABLE), read(make(TABLE))
+    assert (log.offers, log.offer.tolist()) == (other.offers, other.offer.tolist())
+    assert log.returned.tolist() == other.returned.tolist()
+
+
+BAD = {
+    "not binary": ({"returned": [0, 1, 2, 0]}, RowError, "customer 3 has returned = 2; expected True or 1"),
+    "missing": ({"returned": [0, 1, np.nan, 0]}, RowError, "customer 3 has returned = nan"),
+    "negative spend": ({"spend": [1.0, 0.0, -2.0, 1.0]}, RowError, "customer 3 has spend = -2"),
+    "spend without return": ({"spend": [1.0, 5.0, 0.0, 1.0]}, RowError, "customer 0 has spend = 5, returned = 0"),
+    "twice": ({"customer_id": [2, 0, 2, 1]}, RowError, "customer 2 occurs more than once"),
+    "numbers": ({"offer": [1, 0, 2, 0]}, ColumnError, "must be labels, strings or categories, got 1 for customer 2"),
+    "empty label": ({"offer": ["A", "", "B", None]}, RowError, "write null for a customer who was held out"),
+    "unknown": ({"customer_id": [2, 0, 9, 1]}, RowError, "customer 9 has no organic return probability"),
+    "segment": ({"segment": ["x", None, "y", "y"]}, RowError, "customer 0 has no cohort"),
+    "covariate": ({"age": [1.0, np.inf, 2.0, 3.0]}, RowError, "customer 0 has age = inf"),
+}
+
+
+@pytest.mark.parametrize("columns, error, message", BAD.values(), ids=BAD)
+def test_rows_that_cannot_be_are_refused(columns, error, message):
+    frame = TABLE.assign(**columns)
+    with pytest.raises(error, match=message):
+        read(frame, spend="spend", segment="segment", covariates=["age"])
+
+
+def test_the_window_is_that_of_the_organic_return():
+    with pytest.raises(DataError, match=r"within weeks\(4\), but the organic return is that within weeks\(13\)"):
+        kw.CampaignLog.from_pandas(TABLE, organic=ORGANIC, window=kw.weeks(4))
+    with pytest.raises(DurationError, match="window takes a Duration"):
+        kw.CampaignLog.from_pandas(TABLE, organic=ORGANIC, window=13)  # type: ignore[arg-type]  # the point
+    with pytest.raises(DataError, match="organic takes what"):
+        kw.CampaignLog.from_pandas(TABLE, organic=None, window=kw.weeks(4))  # type: ignore[arg-type]  # the point
+
+
+def test_a_campaign_is_for_models_of_campaigns_only():
+    log = read(TABLE)
+    with pytest.raises(MissingInformationError, match="MBGNBD needs CustomerHistories"):
+        log.cells(kw.MBGNBD())
+    with pytest.raises(MissingInformationError, match="CampaignResponse needs a CampaignLog"):
+        cdnow.histories().cells(campaigns.response())
+
+
+def test_rows_that_agree_are_one_cell_and_their_order_is_of_no_account():
+    log = campaigns.campaign(600)
+    cells = log.cells(campaigns.response())
+    assert len(cells) < 500
+    assert cells.counts.sum() == 600
+    shuffled = log.take(np.random.default_rng(1).permutation(600)).cells(campaigns.response())
+    for name, values in cells.columns.items():
+        assert shuffled[name] == pytest.approx(values, abs=1e-9)
+    assert (shuffled.counts == cells.counts).all()
+    assert np.asarray(shuffled.campaign.scores) == pytest.approx(np.asarray(cells.campaign.scores), abs=1e-6)
+
+
+def test_classes_of_log_odds_are_narrow_and_keep_their_mean():
+    log = campaigns.campaign(2000)
+    cells = log.cells(campaigns.response())
+    level = campaign_terms.log_odds(log.organic.p_return).mean(axis=1)
+    assert np.abs(cells["organic"][cells.index] - level).max() <= campaign_terms.WIDTH
+    assert cells["organic"][cells.index].sum() == pytest.approx(level.sum())
+
+
+def test_components_give_back_the_draws_of_the_log_odds():
+    log = campaigns.campaign(500, draws=40)
+    columns, scores = campaign_terms.organic_columns(log.organic, with_shares=False)
+    drifts = np.stack([columns[campaign_terms.column("drift", k)] for k in range(len(scores))])
+    drawn = campaign_terms.log_odds(log.organic.p_return)
+    moved = drawn.mean(axis=1)[:, None] + drifts.T @ np.array(scores)
+    assert len(scores) == 2  # all draws move up and down, and the slope changes
+    # classes average what moves the customers within them
+    assert np.sqrt(np.mean((moved - drawn) ** 2)) < 0.01
+
+
+def test_a_single_draw_has_no_components():
+    organic = kw.OrganicReturn.from_probabilities(range(3), [0.0, 0.5, 1.0], window=campaigns.WINDOW)
+    columns, scores = campaign_terms.organic_columns(organic, with_shares=True)
+    assert scores == ()
+    assert np.isfinite(columns["organic"]).all()
+    assert columns[campaign_terms.column("share", 0)].tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "probability, message",
+    [
+        ([0.1, 1.2, 0.3], "customer 1 has P.state."),
+        ([0.1, -0.2, 0.3], "customer 1 has P.state."),
+        ([0.1, np.nan, 0.3], "customer 1 has P.state."),
+        ([0.1, 0.2], "one number per customer"),
+    ],
+)
+def test_numbers_that_are_no_probabilities_are_refused(probability, message):
+    with pytest.raises(DataError, match=message):
+        kw.OrganicReturn.from_probabilities(range(3), probability, window=campaigns.WINDOW)
+
+
+def test_organic_returns_are_chosen_by_position_and_id():
+    chosen = ORGANIC.select([3, 1])
+    assert chosen.customer_id.tolist() == [3, 1]
+    assert chosen.p_return[chosen.index] == pytest.approx(ORGANIC.p_return[[3, 1]])
+    assert len(ORGANIC.take([])) == 0
+    means = ORGANIC.to_pandas()
+    assert means["p_alive"].to_numpy() == pytest.approx(ORGANIC.probability[0].mean(axis=1))
+    assert means["p_return"].to_numpy() == pytest.approx(ORGANIC.p_return.mean(axis=1))
+
+
+def test_organic_returns_that_do_not_fit_in_memory_are_refused(monkeypatch):
+    monkeypatch.setattr("kundenwert.histories.organic.LARGEST", 100)
+    with pytest.raises(SizeError, match="ask for fewer draws"):
+        kw.OrganicReturn.from_probabilities(range(3), np.full((3, 5), 0.1), window=campaigns.WINDOW)
