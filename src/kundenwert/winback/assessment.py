@@ -97,7 +97,7 @@ def assess_response(
     Returns
     -------
     ResponseAssessment
-        With definitions in the description of its attributes and in :mod:`kundenwert.winback.ranking`.
+        With definitions in the description of its attributes and in ``kundenwert/winback/ranking.py``.
 
     Raises
     ------
