@@ -274,11 +274,10 @@ class CampaignPosterior(Posterior):
         rows = []
         for offer in self.offers:
             response = self.response(organic, offer=offer, segment=segment, covariates=covariates)
-            members = np.stack(list(groups.values())).astype(np.float64)
 
-            def work(block: slice, response: Response = response, members: Array = members) -> Array:
-                p0, p1 = response.probabilities(block)
-                return np.stack([members[:, block] @ p0, members[:, block] @ p1])
+            def work(block: slice, response: Response = response) -> Array:
+                both = np.stack(response.probabilities(block))
+                return np.stack([both[:, member[block]].sum(axis=1) for member in groups.values()], axis=1)
 
             sums = np.sum(in_parallel(work, blocks_of(len(organic), response.draws)), axis=0)
             for k, (label, member) in enumerate(groups.items()):

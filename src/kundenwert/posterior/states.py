@@ -5,7 +5,8 @@ The kinds are those that the model names (:attr:`PurchaseModel.living`), and "go
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import Cells
-    from kundenwert.models.core import AliveCustomer, Array
+    from kundenwert.models.core import AliveCustomer, Array, History
     from kundenwert.posterior.values import Block, PurchaseValues
 
     type Expectation = Callable[[AliveCustomer], Array]
@@ -29,6 +30,44 @@ __all__ = ["GONE", "StateValues"]
 
 GONE: Final = "gone"
 LARGEST_TABLE: Final = 2**23
+KEPT: Final = 8
+
+
+@final
+class _Joint:
+    """What is asked of a model whose customers depend on all of their history: computed together, slice by slice.
+
+    The latest slices are kept, because several blocks of one outlook look at the same customers.
+    """
+
+    def __init__(self) -> None:
+        self._asked: list[Expectation] = []
+        self._prepared: Callable[[History], Array] | None = None
+        self._kept: dict[tuple[int, int], Array] = {}
+        self._lock = Lock()
+
+    def ask(self, states: StateValues, expectation: Expectation) -> Block:
+        """P(in a state of each kind) times what is expected there, the gone last."""
+        if expectation in self._asked:
+            place = self._asked.index(expectation)
+        else:
+            place = len(self._asked)
+            self._asked.append(expectation)
+            self._prepared, self._kept = None, {}
+        return lambda rows: np.asarray(self._all(states, rows)[place])
+
+    def _all(self, states: StateValues, rows: slice) -> Array:
+        key = rows.start, rows.stop
+        if (found := self._kept.get(key)) is not None:
+            return found
+        values, cells = states.values, states.cells
+        with self._lock:
+            if self._prepared is None:
+                self._prepared = values.model.averaging(values.theta, cells.columns, tuple(self._asked))
+            prepared = self._prepared
+        found = prepared(history_of(cells, rows))
+        self._kept = {**dict(list(self._kept.items())[1 - KEPT :]), key: found}
+        return found
 
 
 @final
@@ -38,6 +77,7 @@ class StateValues:
 
     values: PurchaseValues
     cells: Cells
+    _joint: _Joint = field(default_factory=_Joint, init=False, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,6 +86,8 @@ class StateValues:
 
     def probabilities(self) -> Block:
         """P(in a state of each kind at T)."""
+        if self.values.model.by_history:
+            return self._joint.ask(self, _certain)
         states_now = self.values.states_now(self.cells)
 
         def block(rows: slice) -> Array:
@@ -57,13 +99,7 @@ class StateValues:
     def expected(self, expectation: Expectation) -> Block:
         """P(in a state of each kind) times what is expected there; 0 for the gone."""
         if self.values.model.by_history:
-            given = self.values.model.averaging(self.values.theta, self.cells.columns, [expectation])
-
-            def of_living(rows: slice) -> Array:
-                living = given(history_of(self.cells, rows))[0]
-                return np.concatenate([living, np.zeros_like(living[:1])])
-
-            return of_living
+            return self._joint.ask(self, expectation)
         states_now, averaged = self.values.states_now(self.cells), self.values.averaged(self.cells, expectation)
 
         def block(rows: slice) -> Array:
@@ -87,10 +123,10 @@ class StateValues:
         values, cells, model = self.values, self.cells, self.values.model
         precise = values.draws == 1
         if model.by_history:
-            lives, share = model.second_lives(values.theta, cells.columns, expectation, first), self.probabilities()
+            lives, share = self._joint.ask(self, model.second_life(expectation, first)), self.probabilities()
 
             def of_all(rows: slice) -> Array:
-                worth, now = lives(history_of(cells, rows)), share(rows)
+                worth, now = lives(rows), share(rows)
                 return np.divide(worth, now, out=np.full_like(now, first), where=now > 0)
 
             return of_all
@@ -154,3 +190,9 @@ class StateValues:
             table = function.at(x[first], t_x[first])
             return lambda rows: table[pair[rows]]
         return lambda rows: function.at(x[rows], t_x[rows])
+
+
+def _certain(customer: AliveCustomer) -> Array:
+    """One for customers in every state, the gone as well."""
+    survival = customer.survival(0.0)
+    return np.ones((len(survival) + 1, *survival.shape[1:]))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kundenwert.duration import Duration
     from kundenwert.histories import CustomerHistories
     from kundenwert.models.core import Array
-    from kundenwert.winback.gains import Assessment
+    from kundenwert.winback.gains import Assessment, Gains
     from kundenwert.winback.setting import Setting
 
 __all__ = ["Decided"]
@@ -105,7 +105,7 @@ class Decided:
             budget=budget,
             hard_cap=cap,
             hard_cap_probability=probability,
-            p_within_cap=p_within(self._spending(free, choice), bound),
+            p_within_cap=p_within(totals.spending, bound),
             shadow_price=choice.shadow_price,
             optimality_gap=choice.gap if cap is None or limit >= min(budget, cap) else math.nan,
             hold_out=hold_out,
@@ -122,20 +122,23 @@ class Decided:
         """Joint draws of what a choice brings and costs."""
         if not (choice.offer >= 0).any():
             return Totals(*np.zeros((len(Totals._fields), 1)))
-        return self.gains.totals(self._numbers(free, choice)[None])[0]
+        gains, numbers = self._contacted(free, choice)
+        return gains.totals(numbers[None])[0]
 
     def _spending(self, free: NDArray[np.bool_], choice: Choice) -> Spending:
         """Joint draws of what a choice costs."""
         if not (choice.offer >= 0).any():
             return Spending(*np.zeros((2, 1)))
-        return self.gains.spending(self._numbers(free, choice))
+        gains, numbers = self._contacted(free, choice)
+        return gains.spending(numbers)
 
-    def _numbers(self, free: NDArray[np.bool_], choice: Choice) -> Array:
-        """How many customers of each row are made each offer."""
-        who = np.flatnonzero(choice.offer >= 0)
-        numbers = np.zeros((len(self.gains), len(self.gains.offers)))
-        np.add.at(numbers, (self.index[free][who], choice.offer[who]), 1.0)
-        return numbers
+    def _contacted(self, free: NDArray[np.bool_], choice: Choice) -> tuple[Gains, Array]:
+        """The kinds of customers who are made an offer, and how many of them are made each."""
+        chosen = choice.offer >= 0
+        gains, row = self.setting.gains(self.positions[free][chosen])
+        numbers = np.zeros((len(gains), len(gains.offers)))
+        np.add.at(numbers, (row, choice.offer[chosen]), 1.0)
+        return gains, numbers
 
     def _offers(self) -> pd.DataFrame:
         """One row for each customer and offer that may be made."""

@@ -71,12 +71,18 @@ class Assessment:
 
 
 class Totals(NamedTuple):
-    """Totals over customers, each of shape (draws,)."""
+    """Totals over customers, each of shape (draws,); the variance is that of spend given the parameters."""
 
     value: Array
     spend: Array
     returns: Array
     returns_without: Array
+    variance: Array
+
+    @property
+    def spending(self) -> Spending:
+        """Spend alone."""
+        return Spending(self.spend, self.variance)
 
 
 class Spending(NamedTuple):
@@ -250,7 +256,9 @@ class Gains:
             for place, within, gain in self.each(block, lambda place: np.flatnonzero(here[:, :, place].any(axis=0))):
                 number = here[:, within, place]
                 parts = (gain.value, gain.spend, gain.p_return, gain.p_without)
-                sums += np.stack([number @ part for part in parts])
+                sums[:-1] += np.stack([number @ part for part in parts])
+                redeemed = self.redemption[block.start + within, place]
+                sums[-1] += (number * redeemed**2) @ (gain.p_return * (1 - gain.p_return))
             return sums
 
         parts = in_parallel(work, blocks_of(len(self), self.outlook.draws))

@@ -207,21 +207,15 @@ class PurchaseModel[P: tuple[Array, ...]](Model[P]):
         """Prepare expectations of customers with histories like those in the columns.
 
         What comes back gives, for some of the histories, P(in a state of each kind) times what is expected there, for
-        the kinds in :attr:`living`: shape (expectations, kinds, cells, draws).
+        the kinds in :attr:`living`, and for those who are gone if the expectation speaks of them; shape (expectations,
+        kinds + 1, cells, draws).
         """
         raise NotImplementedError
 
-    def second_lives(
-        self,
-        theta: P,  # noqa: ARG002 - there are none
-        columns: Mapping[HistoryColumn, Array],  # noqa: ARG002
-        expectation: Expectation,  # noqa: ARG002
-        first: float,  # noqa: ARG002
-    ) -> Callable[[History], Array]:
-        """Prepare what is expected from a purchase on that something makes customers of each kind make at T.
+    def second_life(self, expectation: Expectation, first: float) -> Expectation:  # noqa: ARG002 - there is none
+        """What is expected from a purchase on that something makes customers of every kind make now.
 
-        That purchase counts `first`, later ones what the expectation says. What comes back gives, for some of the
-        histories, P(in a state of each kind) times that, the gone last: shape (kinds + 1, cells, draws).
+        That purchase counts `first`, later ones what the expectation says; for :meth:`averaging`.
         """
         raise SpecificationError(self._without_second_life())
 

@@ -22,19 +22,32 @@ import numpy as np
 from scipy import special
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from kundenwert.models.core import Array
 
-__all__ = ["NEPERS", "TAIL", "GapGroup", "RateNodes", "RateRange", "open_phases", "step_for"]
+__all__ = [
+    "NEPERS",
+    "NEPERS_LEFT_OUT",
+    "TAIL",
+    "GapGroup",
+    "RateNodes",
+    "RateRange",
+    "open_phases",
+    "step_for",
+]
 
 TAIL: Final = 1e-13  # of gamma densities, left out beyond the last node
 NEPERS: Final = 32.0  # by which densities have fallen at the first node
 STEP: Final = 0.87
 NARROWEST: Final = 16.0  # shape of a gamma density for which the steps are small enough at least
-MOST_AT_ONCE: Final = 48  # factors, all of them at most one, whose product may do without a scale of every node
+MOST_AT_ONCE: Final = 24  # gaps, above which to look for nodes and powers that can be left out
+NEPERS_LEFT_OUT: Final = 40.0  # by which these are less likely
+FEW_POWERS: Final = 12
+RESCALED_AFTER: Final = 256  # factors
+LOWEST: Final = -1e300  # logarithm, instead of that of nought
 TOO_SMALL: Final = 1e-250  # for what was added to it, and vanished, to have been negligible
 
 
@@ -82,7 +95,8 @@ class RateNodes:
         """Nodes from the left tail of Gamma(shape, time) on, up to the fastest rate."""
         bend = math.log(shape / time) - 1
         tail = math.log1p(NEPERS / shape)
-        count = 2 + math.ceil((max(math.log(fastest) - bend, 0) + tail) / step)
+        end = math.log(fastest) + min(fastest, math.exp(bend)) / fastest  # where log lambda is that of the fastest
+        count = 2 + math.ceil((max(end - bend, 0) + tail) / step)
         t: Array = bend - tail + step * np.arange(count, dtype=np.float64)
         below: Array = np.exp(bend - t)
         return cls(t, t - below, math.log(step) + np.log1p(below))
@@ -155,44 +169,99 @@ class GapGroup:
         """How many gaps each of the histories has."""
         return int(self.gaps.shape[1])
 
-    def sums(self, k: int, log_prior: Array, omega: Array, eta: Array, rows: slice) -> tuple[list[Array], Array]:
-        """e_m(lambda) for m = 0 … x - 1, times weight and prior density of lambda.
+    def sums(  # noqa: PLR0917 - of whom, and under which parameters
+        self, k: int, log_prior: Array, omega: Array, eta: Array, rows: slice, log_chance: Array
+    ) -> tuple[list[Array], Array]:
+        """E[p^m (1 - p)^(x - m)] e_m(lambda) for m = 0, 1, … < x, as far as they matter, times density and weight.
 
         Each has shape (histories, nodes, draws), and all are to be multiplied by the exponential of what comes second,
-        shape (histories, draws); `log_scale` is not in there.
+        shape (histories, draws); `log_scale` is not in there. The logarithm of the first factor is `log_chance`, shape
+        (x + 1, draws); the density is that of lambda.
         """
         gaps = self.gaps[rows]
-        x, shape = gaps.shape[1], (len(gaps), *log_prior.shape)
-        if x > MOST_AT_ONCE:
-            return self._careful_sums(k, log_prior, omega, eta, rows)
+        shape = (len(gaps), *log_prior.shape)
+        if self.x > MOST_AT_ONCE:
+            return self._careful_sums(k, log_prior, omega, eta, rows, log_chance)
         sums, work = [np.broadcast_to(np.exp(log_prior), shape).copy()], np.empty(shape)
-        for j in range(x):
+        for j in range(self.x):
             dormant = np.exp(log_dormant(gaps[:, j, None], k, omega, eta))[:, None, :]
-            _multiply(sums, self.active[j, rows, :, None], dormant, work, longer=j + 1 < x)
+            _multiply(sums, self.active[j, rows, :, None], dormant, work, highest=self.x - 1)
+        likeliest = log_chance.max(axis=0)
+        for e_m, log_factor in zip(sums, log_chance - likeliest, strict=False):
+            np.multiply(e_m, np.exp(log_factor), out=e_m)
         if np.max([each.max(axis=1) for each in sums], axis=0).min() < TOO_SMALL:
-            return self._careful_sums(k, log_prior, omega, eta, rows)
-        return sums, np.zeros((shape[0], shape[2]))
+            return self._careful_sums(k, log_prior, omega, eta, rows, log_chance)
+        return sums, np.broadcast_to(likeliest, (shape[0], shape[2]))
 
-    def _careful_sums(
-        self, k: int, log_prior: Array, omega: Array, eta: Array, rows: slice
+    def _careful_sums(  # noqa: PLR0917 - as above
+        self, k: int, log_prior: Array, omega: Array, eta: Array, rows: slice, log_chance: Array
     ) -> tuple[list[Array], Array]:
-        """The same where products are too small for floating-point numbers: every node has a scale of its own."""
+        """The same where products are too small for floating-point numbers, or there are many of them.
+
+        Every node has a scale of its own. Nodes and powers without weight are left out: a history is at most as likely
+        as if every gap had been of the likelier kind, and at least as likely as if all had been active.
+        """
         gaps = self.gaps[rows]
-        x, shape = gaps.shape[1], (len(gaps), *log_prior.shape)
-        sums, work = [np.ones(shape)], np.empty(shape)
-        scale = np.broadcast_to(log_prior, shape).copy()
-        for j in range(x):
-            gap = gaps[:, j, None]
-            log_active = log_relative(np.exp(self.nodes.log_rate) * gap, k)[:, :, None]
-            log_asleep = log_dormant(gap, k, omega, eta)[:, None, :]
-            larger = np.maximum(log_active, log_asleep)
-            _multiply(sums, np.exp(log_active - larger), np.exp(log_asleep - larger), work, longer=j + 1 < x)
-            scale += larger
-            if j % MOST_AT_ONCE == MOST_AT_ONCE - 1 or j + 1 == x:
-                scale += _rescaled(sums)
-        highest = scale.max(axis=1)
-        scale = np.exp(scale - highest[:, None])
-        return [each * scale for each in sums], highest
+        log_active = np.stack([log_relative(np.exp(self.nodes.log_rate) * gap[:, None], k) for gap in gaps.T])
+        log_asleep = np.stack([log_dormant(gap[:, None], k, omega, eta) for gap in gaps.T])
+        pairs = list(zip(log_active[..., None], log_asleep[:, :, None], strict=True))
+        largest = log_prior + sum(np.maximum(active, asleep) for active, asleep in pairs)
+        least = (log_prior + log_active.sum(axis=0)[:, :, None]).max(axis=1) + log_chance[0]
+        used = np.flatnonzero((largest > least[:, None] - NEPERS_LEFT_OUT).any(axis=(0, 2)))
+        pairs = [(active[:, used], asleep) for active, asleep in pairs]
+        of_all = log_prior[used] + sum(np.logaddexp(active, asleep) for active, asleep in pairs)
+        few = min(self.x - 1, FEW_POWERS)
+        while True:
+            sums, scale = _powers(pairs, few)
+            scale += largest[:, used]
+            with np.errstate(divide="ignore"):
+                logs = [np.log(each) + scale + log_chance[m] for m, each in enumerate(sums)]
+            if few == self.x - 1:
+                break
+            found = np.max([each.max(axis=1) for each in logs], axis=0)
+            # the coefficients are log-concave: once they halve, those left out sum to less than the last
+            halving = logs[-1] - log_chance[few] < logs[-2] - log_chance[few - 1] - math.log(2)
+            left_out = np.where(halving, logs[-1] - log_chance[few], of_all).max(axis=1)
+            if (left_out + np.maximum(log_chance[few], log_chance[self.x]) < found - NEPERS_LEFT_OUT).all():
+                break
+            few = min(self.x - 1, 2 * few)
+        highest: Array = np.max([each.max(axis=1) for each in logs], axis=0)
+        result = [np.zeros((len(gaps), *log_prior.shape)) for _ in sums]
+        with np.errstate(under="ignore"):
+            for whole, each in zip(result, logs, strict=True):
+                whole[:, used] = np.exp(each - np.maximum(highest, LOWEST)[:, None])
+        return result, highest
+
+
+def _powers(pairs: Sequence[tuple[Array, Array]], highest: int) -> tuple[list[Array], Array]:
+    """Coefficients of z^m, up to the highest, of the product of exp(active) + exp(asleep) z over the larger of the two.
+
+    Shapes are (histories, nodes, 1) and (histories, 1, draws). What comes second is a logarithm to be added.
+    """
+    shape = np.broadcast_shapes(*(each.shape for each in pairs[0]))
+    sums, work, scale = [np.ones(shape)], np.empty(shape), np.zeros(shape)
+    for j, (active, asleep) in enumerate(pairs, start=1):
+        larger = np.maximum(active, asleep)
+        _multiply(sums, np.exp(active - larger), np.exp(asleep - larger), work, highest=highest)
+        if j % RESCALED_AFTER == 0:  # they at most double each time
+            most = np.max(sums, axis=0)
+            most = np.where(most > 0, most, 1.0)
+            scale += np.log(most)
+            for each in sums:
+                np.divide(each, most, out=each)
+    return sums, scale
+
+
+def _multiply(sums: list[Array], active: Array, dormant: Array, work: Array, *, highest: int) -> None:
+    """Multiply a polynomial by active + dormant z, in place, up to this power."""
+    new = sums[-1] * dormant if len(sums) <= highest else None
+    for m in range(len(sums) - 1, 0, -1):
+        np.multiply(sums[m - 1], dormant, out=work)
+        sums[m] *= active
+        sums[m] += work
+    sums[0] *= active
+    if new is not None:
+        sums.append(new)
 
 
 def open_phases(nodes: RateNodes, silence: Array, k: int) -> Array:
@@ -203,27 +272,6 @@ def open_phases(nodes: RateNodes, silence: Array, k: int) -> Array:
         for j in range(1, k):
             phases.append(phases[-1] * elapsed / j)
     return np.stack(phases)
-
-
-def _multiply(sums: list[Array], active: Array, dormant: Array, work: Array, *, longer: bool) -> None:
-    """Multiply a polynomial by active + dormant z, in place; by active alone for its last power, unless `longer`."""
-    highest = sums[-1] * dormant if longer else None
-    for m in range(len(sums) - 1, 0, -1):
-        np.multiply(sums[m - 1], dormant, out=work)
-        sums[m] *= active
-        sums[m] += work
-    sums[0] *= active
-    if highest is not None:
-        sums.append(highest)
-
-
-def _rescaled(sums: list[Array]) -> Array:
-    """Divide all by the largest of them, in place; its logarithm."""
-    largest = np.max(sums, axis=0)
-    largest = np.where(largest > 0, largest, 1.0)
-    for each in sums:
-        np.divide(each, largest, out=each)
-    return np.asarray(np.log(largest))
 
 
 def step_for(shape: float) -> float:

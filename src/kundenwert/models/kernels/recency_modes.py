@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Self, final
 import numpy as np
 from scipy import special
 
-from kundenwert.models.kernels.gap_modes import NEPERS, TAIL, RateNodes, open_phases, step_for
+from kundenwert.models.kernels.gap_modes import NEPERS, NEPERS_LEFT_OUT, TAIL, RateNodes, open_phases, step_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,13 +73,21 @@ class RecencyGroup:
         nodes = RateNodes.between(span.least + k, time, fastest, step_for(shape))
         return cls(rows, x, total, nodes, open_phases(nodes, silence, k), np.zeros(len(rows)))
 
-    def sums(self, k: int, log_prior: Array, omega: Array, eta: Array, rows: slice) -> tuple[list[Array], Array]:
-        """What belongs to m = 0 … x - 1 dormant gaps, times weight and prior density of lambda; as of GapGroup."""
+    def sums(  # noqa: PLR0917 - as of GapGroup
+        self, k: int, log_prior: Array, omega: Array, eta: Array, rows: slice, log_chance: Array
+    ) -> tuple[list[Array], Array]:
+        """What belongs to m = 0, 1, … < x dormant gaps, times weight and density of lambda; as of GapGroup."""
         total = self.total[rows, None, None]
-        log_densities = [self._log_density(total, m, k, omega, eta) + log_prior for m in range(self.x)]
-        highest: Array = np.stack([density.max(axis=1) for density in log_densities]).max(axis=0)
+        logs: list[Array] = []
+        highest = np.full((len(total), log_prior.shape[-1]), -np.inf)
+        for m in range(self.x):
+            logs.append(self._log_density(total, m, k, omega, eta) + log_prior + log_chance[m])
+            largest = logs[-1].max(axis=1)
+            if m > 0 and (largest < highest - NEPERS_LEFT_OUT).all():
+                break
+            highest = np.maximum(highest, largest)
         with np.errstate(under="ignore"):
-            return [np.exp(density - highest[:, None]) for density in log_densities], highest
+            return [np.exp(each - highest[:, None]) for each in logs], highest
 
     def _log_density(self, t: Array, m: int, k: int, omega: Array, eta: Array) -> Array:
         """Logarithm of the density with m dormant gaps, shape (histories, nodes, draws)."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, final
 
 import numpy as np
-from scipy import special
 
+from kundenwert.errors import InferenceError
 from kundenwert.models.kernels.gap_modes import GapGroup, RateRange
 from kundenwert.models.kernels.recency_modes import RecencyGroup
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from kundenwert.models.core import Array, History
 
-__all__ = ["Batch", "Block", "Joint", "Revival", "after_lapse", "batches", "chances", "log_likelihood", "state_weights"]
+__all__ = ["Batch", "Block", "Joint", "Revival", "after_lapse", "batches", "log_likelihood", "shares", "state_weights"]
 
-NUMBERS_AT_ONCE: Final = 2**15
+NUMBERS_AT_ONCE: Final = 2**16
 DRAWS_AT_ONCE: Final = 64
 
 
@@ -95,6 +95,25 @@ def state_weights(theta: Revival, k: int, h: History) -> Joint:
     return Joint(np.stack([*phases, lapsed * dormant, lapsed * gone]), found.log_scale)
 
 
+def shares(values: Array, total: Array, h: History) -> Array:
+    """Values as shares of a total, shape (cells, draws), which is the likelihood of each history but for its scale.
+
+    Raises
+    ------
+    InferenceError
+        If nothing is left of it.
+    """
+    if not (total > 0).all():
+        cell = int(np.argmin((total > 0).all(axis=1)))
+        message = (
+            f"a customer with {h['x'].ravel()[cell]:.0f} gaps is so unlikely under some of the parameters that nothing "
+            "can be told of them in floating-point numbers; look for customers who cannot be persons, and for "
+            "parameters far from those of a fit"
+        )
+        raise InferenceError(message)
+    return np.asarray(values / total)
+
+
 def after_lapse(theta: Revival, h: History) -> tuple[Array, Array]:
     """Of those who lapsed at the last purchase: P(dormant and silent until T), and P(gone for good)."""
     return theta.omega * np.exp(-theta.eta * (h["T"] - h["t_x"])), 1 - theta.omega
@@ -106,18 +125,28 @@ def all_dormant(theta: Revival, k: int, h: History) -> Joint:
     x, silence = h["x"], h["T"] - h["t_x"]
     with np.errstate(divide="ignore", invalid="ignore"):
         log_scale = np.where(x > 0, x * np.log(omega * eta), 0.0) - eta * h["t_x"]
-    stay, lapse = chances(a, b, x, x)
+    i = np.arange(int(x.max()))[:, None]
+    lapses = np.cumsum(np.log(a + i) - np.log(a + b + i), axis=0)
+    log_scale = log_scale + np.concatenate([np.zeros((1, len(a))), lapses])[x.ravel().astype(np.int64)]
+    stay, lapse = next_step(a, b, x, x)
     phases = [stay * np.exp(-r * np.log1p(silence / alpha))]
     for j in range(1, k):
         phases.append(phases[-1] * (r + (j - 1)) / j * silence / (alpha + silence))
-    return Joint(np.stack([*phases, lapse + 0.0 * log_scale]), log_scale)
+    return Joint(np.stack([*phases, np.broadcast_to(lapse, log_scale.shape)]), log_scale)
 
 
-def chances(a: Array, b: Array, x: Array | int, m: Array | int) -> tuple[Array, Array]:
-    """E[p^m (1 - p)^(x - m)] times 1 - p, and times p: of m lapses in x purchases, and none or one more."""
-    first = np.exp(special.betaln(a + m, b + (x - m)) - special.betaln(a, b))
+def log_chances(a: Array, b: Array, x: int) -> Array:
+    """Log of E[p^m (1 - p)^(x - m)], p ~ Beta(a, b), for m = 0 … x; shape (x + 1, draws)."""
+    i = np.arange(x)[:, None]
+    none = np.log(b + i) - np.log(a + b + i)
+    ratio = np.log(a + i) - np.log(b + (x - 1 - i))
+    return np.cumsum(np.concatenate([none.sum(axis=0)[None], ratio]), axis=0)
+
+
+def next_step(a: Array, b: Array, x: Array | int, m: Array | int) -> tuple[Array, Array]:
+    """P(no lapse), and P(a lapse), at the last purchase, if m of x gaps were dormant."""
     n = a + b + x
-    return first * (b + (x - m)) / n, first * (a + m) / n
+    return (b + (x - m)) / n, (a + m) / n
 
 
 @final
@@ -130,7 +159,8 @@ class Block:
     rows
         Positions of the histories.
     sums
-        e_m(lambda) with weight and density of lambda, for m = 0 … x - 1 dormant gaps; each (histories, nodes, draws).
+        What belongs to m = 0, 1, … < x dormant gaps, as far as they matter, with weight and density of lambda; each
+        (histories, nodes, draws).
     phases
         Probabilities of the stages of an active open gap, shape (k, histories, nodes).
     log_scale
@@ -156,15 +186,23 @@ class Batch:
         Positions of the draws.
     theta
         Their parameters.
+    log_chance
+        Log of E[p^m (1 - p)^(x - m)], shape (x + 1, draws).
     """
 
     group: GapGroup | RecencyGroup
     draws: NDArray[np.intp]
     theta: Revival
+    log_chance: Array
+
+    @classmethod
+    def of(cls, group: GapGroup | RecencyGroup, draws: NDArray[np.intp], theta: Revival) -> Self:
+        """The histories of a group with these draws."""
+        return cls(group, draws, theta, log_chances(theta.a, theta.b, group.x))
 
     def chances(self, m: int) -> tuple[Array, Array]:
-        """Of m lapses in as many purchases as there are gaps, and of no lapse, or one, after the last purchase."""
-        return chances(self.theta.a, self.theta.b, self.group.x, m)
+        """P(no lapse), and P(a lapse), at the last purchase, after m dormant gaps; each of shape (draws,)."""
+        return next_step(self.theta.a, self.theta.b, self.group.x, m)
 
     def blocks(self, k: int) -> Iterator[Block]:
         """The histories, few at a time."""
@@ -173,7 +211,7 @@ class Batch:
         height = max(1, NUMBERS_AT_ONCE // log_prior.size)
         for i in range(0, len(group.rows), height):
             rows = slice(i, i + height)
-            sums, log_scale = group.sums(k, log_prior, self.theta.omega, self.theta.eta, rows)
+            sums, log_scale = group.sums(k, log_prior, self.theta.omega, self.theta.eta, rows, self.log_chance)
             yield Block(group.rows[rows], sums, group.phases[:, rows], log_scale + group.log_scale[rows, None])
 
 
@@ -183,7 +221,7 @@ def batches(theta: Revival, k: int, h: History) -> Iterator[Batch]:
         for group in h.once((k, span), partial(_groups, h, k, span)):
             for start in range(0, len(positions), DRAWS_AT_ONCE):
                 draws = positions[start : start + DRAWS_AT_ONCE]
-                yield Batch(group, draws, theta.at(draws))
+                yield Batch.of(group, draws, theta.at(draws))
 
 
 def _groups(h: History, k: int, span: RateRange) -> list[GapGroup | RecencyGroup]:
