@@ -117,22 +117,16 @@ def world(seed):
     _, p1 = p_return(pilot, EFFECTS[name])
     p0, _ = p_return(pilot, EFFECTS["no effect"])
     sent = rng.random(IN_PILOT) < 0.5
-    silence = {
-        customer: float(np.round(np.log1p(gap), 1))
-        for each in (histories, of_pilot)
-        for customer, gap in zip(each.customer_id, each.T - each.recency, strict=True)
-    }
     campaign = pd.DataFrame(
         {
             "customer_id": [f"p{i}" for i in range(IN_PILOT)],
             "offer": ["voucher" if each else None for each in sent],
             "returned": rng.random(IN_PILOT) < np.where(sent, p1, p0),
-            "silence": [silence[f"p{i}"] for i in range(IN_PILOT)],
         }
     )
     organic = kw.organic_return(purchases, of_pilot, window=window)
-    model = kw.CampaignResponse(assignment=kw.Randomised())
-    campaign_log = kw.CampaignLog.from_pandas(campaign, organic=organic, window=window, covariates=["silence"])
+    model = kw.CampaignResponse(assignment=kw.Randomised(), link=kw.ByState())
+    campaign_log = kw.CampaignLog.from_pandas(campaign, organic=organic, window=window)
     response = kw.fit(model, campaign_log, seed=seed)
     offer = kw.Offer(label="voucher", contact_cost=CONTACT, redemption_cost=REDEMPTION)
     plan = kw.plan_winback(
@@ -143,8 +137,6 @@ def world(seed):
         response=response,
         offers=[offer],
         window=window,
-        customers=pd.DataFrame({"customer_id": silence.keys(), "silence": silence.values()}).iloc[:CUSTOMERS],
-        covariates=["silence"],
         hold_out=0.0,
         seed=seed,
     )
