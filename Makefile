@@ -13,7 +13,7 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH VIRTUAL_ENV
 # uv trusts the certificates that the machine trusts, as pip and git do.
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo test lint test-py312 test-py313 test-slow bench docs lock format clean
+.PHONY: help demo demo-winback test lint test-py312 test-py313 test-slow bench docs lock format clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -21,6 +21,9 @@ help:  ## list the targets
 
 demo: .venv/.done  ## run the quickstart
 	$(BIN)/python examples/quickstart.py
+
+demo-winback: .venv/.done  ## run the example of winning customers back
+	$(BIN)/python examples/winback.py
 
 test: lint test-py312 test-py313  ## lint, types, layers, then the tests on both Pythons
 

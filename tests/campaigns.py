@@ -16,6 +16,7 @@ LINKS: dict[str, Any] = {
     "by state": kw.ByState(),
 }
 QUICK = kw.ImportanceSampling(draws=1000, points=4096)
+ROUGH = kw.ImportanceSampling(draws=200, points=2048, refits=0)  # where any posterior will do
 
 
 def response(link="logit", **more) -> Any:

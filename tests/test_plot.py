@@ -346,6 +346,10 @@ def test_profit_by_budget_is_the_table(results, ax):
 def test_pictures_of_winback_refuse_what_they_cannot_draw(results, ax):
     with pytest.raises(DataError, match="plan must be a WinbackPlan"):
         kw.plot.uplift(results["values"], ax=ax)
+    wrong: list[Any] = [[], ["a"], [-5.0, float("nan")]]
+    for budgets in wrong:
+        with pytest.raises(SpecificationError, match="budgets takes a list"):
+            kw.plot.profit_by_budget(results["plan"], budgets=budgets, ax=ax)
     with pytest.raises(SpecificationError, match="expected 1 to 8"):
         kw.plot.return_curves(results["purchases"], results["base"], [], horizon=kw.weeks(26), ax=ax)
     with pytest.raises(DataError, match="must be a PurchasePosterior"):

@@ -119,7 +119,7 @@ class InferenceWarning(KundenwertWarning):
 
 @final
 class ComparisonWarning(KundenwertWarning):
-    """Models were compared, but the numbers hang on a few customers or on a posterior that may be off."""
+    """Models, or groups of customers, were compared, but that hangs on a few customers or a posterior may be off."""
 
 
 @final

@@ -35,6 +35,7 @@ def simulated(link, rng) -> tuple[Any, dict[str, float]]:
     customers = Customers(
         offer=arm[:, None],
         segment=segment[:, None],
+        campaign=np.zeros_like(segment[:, None]),
         organic=log_odds(organic.p_return[:, [draw]]),
         covariates=[],
         shares=list(shares[:, :, None]),

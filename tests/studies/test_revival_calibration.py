@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 DATA_SETS = 100
 CUSTOMERS = 200
-MOST_PURCHASES = 20_000  # of all customers; priors allow any number, which take long and tell little
+MOST_PURCHASES = 1500  # of all customers: more take long. To choose by the data leaves ranks uniform
 
 
 @pytest.mark.parametrize("k", [1, 2])
@@ -24,7 +24,7 @@ def test_ranks_are_uniform_and_intervals_cover(k, capsys):
     for i in range(DATA_SETS):
         rng = np.random.default_rng([k, i])
         truth = np.array([quantity.prior.sample(rng, 1)[0] for quantity in model.quantities])
-        histories = simulated(model, model.parameters_of(truth, "week"), rng.uniform(26, 52, CUSTOMERS), rng)
+        histories = simulated(model, model.parameters_of(tuple(truth), "week"), rng.uniform(26, 52, CUSTOMERS), rng)
         if histories.frequency.sum() > MOST_PURCHASES:
             continue
         with warnings.catch_warnings():
@@ -39,5 +39,5 @@ def test_ranks_are_uniform_and_intervals_cover(k, capsys):
     with capsys.disabled():
         print(f"k={k}: {len(ranks)} data sets, {trusted} trusted, KS p {np.round(p_values, 3)}, coverage {covered}")  # noqa: T201
     assert min(p_values) > 0.01 / len(p_values)
-    assert ((covered > 0.81) & (covered < 0.97)).all()  # about three standard errors from .90
+    assert (abs(covered - 0.9) < 3 * np.sqrt(0.9 * 0.1 / len(ranks))).all()
     assert trusted > 0.9 * len(ranks)

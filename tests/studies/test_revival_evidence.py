@@ -28,7 +28,7 @@ def log_losses(omega, seed):
     for model in (kw.MBGNBD(), kw.RevivalNBD()):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InferenceWarning)
-            posterior = kw.fit(model, histories, seed=seed, method=kw.ImportanceSampling(points=2048))
+            posterior = kw.fit(model, histories, seed=seed, method=kw.ImportanceSampling(points=4096))
         held = posterior.diagnostics.ok
         p = posterior.return_probability(histories, horizon=kw.weeks(26))["mean"].to_numpy()
         losses.append(-np.log(np.where(returned, p, 1 - p)).mean())

@@ -50,7 +50,7 @@ def resurrection(share, labels=("letter",)):
     return from_prior(link, labels, 1, 1)
 
 
-def from_prior(link, labels, draws, seed):
+def from_prior(link, labels, draws, seed, states=()):
     model = CampaignResponse(
         assignment=Randomised(),
         link=link,
@@ -58,4 +58,4 @@ def from_prior(link, labels, draws, seed):
         slope=kw.Normal(1.0, SURE),
         offer_spread=kw.HalfNormal(SURE),
     )
-    return CampaignPosterior.from_prior(model, offers=labels, draws=draws, seed=seed)
+    return CampaignPosterior.from_prior(model, offers=labels, states=states, draws=draws, seed=seed)

@@ -1,5 +1,6 @@
 """How customers were assigned: what may be learned, what is refused, and what is answered from the priors."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,16 @@ def test_where_there_is_overlap_the_effect_is_learned():
     assert "Assignment was observed, not randomised" in posterior.diagnostics.notes[0]
 
 
+def test_campaigns_may_take_the_overlap_away():
+    rng = np.random.default_rng(3)
+    organic = campaigns.organic_of(rng, 3000, draws=5)
+    arm = rng.random(3000) < 0.5
+    log = campaigns.log_of(organic, campaigns.sent(arm, "A"), rng.random(3000) < 0.3)
+    log = replace(log, campaign=arm.astype(np.int64), campaigns=("spring", "autumn"))
+    with pytest.raises(DataError, match="lie outside the overlap"):
+        fitted(log, kw.Observational())
+
+
 def test_few_who_were_sent_an_offer_at_random_overlap():
     for share in (0.01, 0.99):
         log = assigned(lambda level, share=share: np.full(len(level), share), customers=20_000)
@@ -95,7 +106,7 @@ def test_the_limits_of_the_overlap_can_be_moved():
 @pytest.mark.parametrize("assignment", [kw.Randomised(), kw.Observational()])
 def test_without_controls_or_offers_nothing_can_be_learned(assignment):
     everybody = assigned(lambda level: np.ones(len(level)), customers=50)
-    with pytest.raises(DataError, match="nobody was held out, so that the effect"):
+    with pytest.raises(DataError, match=r"nobody was held out, so that the effect(.|\n)*learn=False"):
         fitted(everybody, assignment)
     with pytest.raises(DataError, match="nobody was sent an offer"):
         fitted(assigned(lambda level: np.zeros(len(level)), customers=50), assignment)

@@ -1,12 +1,22 @@
 """A campaign's rows: what is accepted, what is refused and how, and how rows collapse."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
 import kundenwert as kw
-from kundenwert.errors import ColumnError, DataError, DurationError, MissingInformationError, RowError, SizeError
+from kundenwert.errors import (
+    ColumnError,
+    DataError,
+    DurationError,
+    MissingInformationError,
+    RowError,
+    SizeError,
+    SpecificationError,
+)
 from kundenwert.histories import campaign_terms
 from tests import campaigns, cdnow
 
@@ -146,6 +156,38 @@ def test_organic_returns_are_chosen_by_position_and_id():
     means = ORGANIC.to_pandas()
     assert means["p_alive"].to_numpy() == pytest.approx(ORGANIC.probability[0].mean(axis=1))
     assert means["p_return"].to_numpy() == pytest.approx(ORGANIC.p_return.mean(axis=1))
+
+
+def test_windows_of_equal_length_are_equal():
+    read_in_days = kw.CampaignLog.from_pandas(TABLE, organic=ORGANIC, window=kw.days(91))
+    assert read_in_days.window == campaigns.WINDOW
+
+
+def test_several_campaigns_are_told_apart():
+    log = read(TABLE.assign(when=["may", "june", "may", "june"]), campaign="when")
+    assert log.campaigns == ("june", "may")
+    assert log.to_pandas()["campaign"].tolist() == ["may", "june", "may", "june"]
+    assert log.take([0, 3]).campaign.tolist() == [1, 0]
+    cells = log.cells(campaigns.response())
+    assert cells["campaign"][cells.index].tolist() == [1, 0, 1, 0]
+    assert read(TABLE.assign(when="may"), campaign="when").campaign is None  # one
+    with pytest.raises(DataError, match="two labels or more"):
+        replace(log, campaign=None)
+    with pytest.raises(RowError, match="campaign = 2"):
+        replace(log, campaign=np.array([0, 1, 2, 0]))
+
+
+def test_positions_and_numbers_that_are_none_are_refused():
+    for take in (ORGANIC.take, read(TABLE).take):
+        for positions in ([1000], [True], [0.5]):
+            with pytest.raises(DataError, match="take takes positions below 4"):
+                take(positions)
+    with pytest.raises(DataError, match="probability takes numbers"):
+        kw.OrganicReturn.from_probabilities(["a"], ["x"], window=campaigns.WINDOW)
+    with pytest.raises(SpecificationError, match="window must be longer than 0"):
+        kw.OrganicReturn.from_probabilities(["a"], [0.1], window=kw.weeks(0))
+    with pytest.raises(SpecificationError, match="window must be longer than 0"):
+        kw.OrganicReturn.from_probabilities(["a"], [0.1], window=kw.opportunities(0))
 
 
 def test_organic_returns_that_do_not_fit_in_memory_are_refused(monkeypatch):

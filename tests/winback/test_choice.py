@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from kundenwert.winback.choice import choose, offer_at, steps_of
+from kundenwert.winback.choice import choose, offers_before, steps_of
 
 
 def best_of_all(value, cost, budget):
@@ -63,16 +63,35 @@ def test_free_offers_need_no_budget():
     assert choice.shadow_price == 2.0
 
 
-def test_offers_at_the_shadow_price_are_those_of_the_plan_but_for_the_last():
+def test_one_rule_gives_all_offers_but_those_that_fill_the_rest_of_the_budget():
     rng = np.random.default_rng(3)
-    value, cost = rng.normal(1, 2, (5000, 3)), rng.uniform(0.2, 2, (5000, 3))
-    choice = choose(value, cost, 900.0)
-    assert (offer_at(value, cost, choice.shadow_price) != choice.offer).sum() <= 5
+    value, cost, priority = rng.normal(1, 2, (5000, 3)), rng.uniform(0.2, 2, (5000, 3)), rng.random(5000)
+    choice = choose(value, cost, 900.0, priority)
+    rule = offers_before(value, cost, priority, choice.cut)
+    assert (rule[choice.by_rule] == choice.offer[choice.by_rule]).all()
+    assert 0 < (~choice.by_rule).sum() <= 5
+    assert (rule[~choice.by_rule] == -1).all()
+    enough = choose(value, cost, math.inf, priority)
+    assert (offers_before(value, cost, priority, enough.cut) == enough.offer).all()
+
+
+def test_priority_decides_between_customers_who_are_alike_and_the_order_of_rows_does_not():
+    rng = np.random.default_rng(5)
+    value, cost = np.repeat([[2.0, 3.0], [1.0, 1.9]], 300, axis=0), np.full((600, 2), [0.4, 1.0])
+    priority, order = rng.random(600), rng.permutation(600)
+    for budget in (50.0, 120.0, 130.3, 250.0):
+        choice = choose(value, cost, budget, priority)
+        permuted = choose(value[order], cost[order], budget, priority[order])
+        assert (permuted.offer == choice.offer[order]).all()
+        for kind in (slice(0, 300), slice(300, 600)):
+            ordered = choice.offer[kind][np.argsort(priority[kind])]
+            assert (np.diff(ordered[ordered >= 0]) <= 0).all()  # the dearer offer to the first
+            assert (np.diff((ordered >= 0).astype(int)) <= 0).all()
 
 
 def test_steps_of_a_customer_get_less_worthwhile():
     rng = np.random.default_rng(4)
-    steps = steps_of(rng.normal(1, 2, (300, 6)), rng.uniform(0.2, 2, (300, 6)))
+    steps = steps_of(rng.normal(1, 2, (300, 6)), rng.uniform(0.2, 2, (300, 6)), rng.random(300))
     for customer in range(300):
         mine = steps.customer == customer
         assert (np.diff(steps.price[mine]) < 0).all()

@@ -21,6 +21,9 @@ POSTERIORS: dict[str, Any] = {
     ),
     "regular": kw.fixed(kw.MBGCNBD.Parameters(r=0.6, alpha=3.0, a=1.1, b=1.6, k=2, unit="week")),
 }
+REVIVING: Any = with_draws(
+    kw.RevivalNBD, unit="week", r=[0.5, 0.6], alpha=[5.0, 6.0], a=1.0, b=[1.9, 2.2], omega=[0.5, 0.3], eta=[0.07, 0.04]
+)
 
 
 @pytest.mark.parametrize("name", POSTERIORS)
@@ -35,6 +38,21 @@ def test_states_and_returns_are_those_of_the_posterior(name):
     assert organic.returns[0][organic.index] == pytest.approx(returns, rel=1e-6)
     assert organic.returns[1].max() == 0.0
     assert organic.probability.sum(axis=0) == pytest.approx(1.0)
+
+
+def test_customers_may_return_from_dormancy_as_well():
+    histories = cdnow.sample(80)
+    organic = kw.organic_return(REVIVING, histories, window=WINDOW)
+    assert organic.states == ("active", "dormant", "gone")
+    for place, name in enumerate(organic.states):
+        share = getattr(REVIVING.draws, f"p_{name}")(histories).to_numpy()[0].T
+        assert organic.probability[place][organic.index] == pytest.approx(share, rel=1e-6, abs=1e-12)
+    returns = REVIVING.draws.return_probability(histories, horizon=WINDOW).to_numpy()[0].T
+    assert organic.p_return[organic.index] == pytest.approx(returns, rel=1e-6)
+    # the dormant come back after an exponential time, whatever their history
+    back = -np.expm1(-13 * REVIVING.theta.eta)
+    assert organic.returns[1] == pytest.approx(organic.probability[1] * back, rel=1e-6)
+    assert organic.returns[2].max() == 0.0
 
 
 def test_draws_are_evenly_thinned_and_known_again():

@@ -12,6 +12,8 @@ from kundenwert.duration import LIFETIME
 from kundenwert.winback.outlook import Outlook, value_given_return
 from kundenwert.winback.setting import distinct_customers
 from tests.customers import histories_of, with_draws
+from tests.revivals import with_gaps
+from tests.winback import reviving
 
 THETA = {"r": 0.5, "alpha": 10.0, "a": 0.8, "b": 2.4}
 X, T_X, T = [0, 1, 4, 20], [0, 5, 20, 30.0], [20, 20.0, 40, 39]
@@ -24,11 +26,22 @@ MODELS = (
     kw.MBGNBD.Parameters(**THETA, unit="week"),
     kw.BGCNBD.Parameters(k=2, **THETA, unit="week"),
     kw.MBGCNBD.Parameters(k=3, **THETA, unit="week"),
+    kw.RevivalNBD.Parameters(**reviving.THETA, unit="week"),
+    kw.RevivalNBD.Parameters(k=2, **reviving.THETA, unit="week"),
 )
+REGULAR, REVIVING = MODELS[2:4], MODELS[4:]
+NAMES = ("BGNBD", "MBGNBD", "BGCNBD", "MBGCNBD", "RevivalNBD", "RevivalNBD, k=2")
 
 
-def outlook_of(posterior, economics, *, x=X, t_x=T_X, T=T, horizon=LIFETIME, spend=ONE, wait=0.0):
-    histories = histories_of(x, t_x, T, unit="week")
+def histories_for(parameters):
+    """Four customers, with their gaps if the model looks at them."""
+    if isinstance(parameters, kw.RevivalNBD.Parameters):
+        return reviving.customers()
+    return histories_of(X, T_X, T, unit="week")
+
+
+def outlook_of(posterior, economics, *, x=X, t_x=T_X, T=T, histories=None, horizon=LIFETIME, spend=ONE, wait=0.0):
+    histories = histories_of(x, t_x, T, unit="week") if histories is None else histories
     kinds, _ = distinct_customers(posterior, spend, histories, economics, horizon=horizon, customers=None, draws=200)
     return Outlook.of(kinds, spend, economics, window=kw.weeks(H), wait=wait)
 
@@ -45,16 +58,37 @@ def plain(**more):
     return kw.Economics(margin=1.0, annual_discount_rate=0.15, **more)
 
 
-@pytest.mark.parametrize("parameters", MODELS, ids=lambda parameters: type(parameters).__qualname__)
+@pytest.mark.parametrize("parameters", MODELS, ids=NAMES)
 @pytest.mark.parametrize("horizon", [LIFETIME, kw.weeks(104)])
 def test_what_returners_and_others_are_worth_adds_up_to_the_value(parameters, horizon):
-    posterior = kw.fixed(parameters)
-    outlook = outlook_of(posterior, plain(), horizon=horizon)
+    posterior, histories = kw.fixed(parameters), histories_for(parameters)
+    outlook = outlook_of(posterior, plain(), horizon=horizon, histories=histories)
     chances, worth = outlook.chances(EVERY), outlook.worth(EVERY)
     silent = chances.probability - chances.returns
-    total = (worth.returning + silent * worth.waiting).sum(axis=0)[:, 0]
-    expected = kw.net_present_value(posterior, ONE, histories_of(X, T_X, T, unit="week"), plain(), horizon=horizon)
+    total = (worth.returning + silent * worth.waiting).sum(axis=0)[outlook.kinds.index, 0]
+    expected = kw.net_present_value(posterior, ONE, histories, plain(), horizon=horizon)
     assert total == pytest.approx(expected["mean"].to_numpy(), rel=1e-9)
+
+
+@pytest.mark.parametrize("parameters", REVIVING, ids=NAMES[4:])
+def test_values_of_customers_who_may_be_dormant_are_those_of_all_that_may_have_happened(parameters):
+    """Sums over which gaps were dormant, and integrals over lambda and p, against averages by tables."""
+    outlook = outlook_of(kw.fixed(parameters), plain(), histories=reviving.customers())
+    chances, worth = outlook.chances(EVERY), outlook.worth(EVERY)
+    assert outlook.names == reviving.STATES
+    for customer, row in enumerate(outlook.kinds.index):
+        now, later = (reviving.alternatives(reviving.THETA, parameters.k, customer, ahead) for ahead in (0.0, H))
+        for kind in range(3):
+            share = later.probability(kind)
+            truth = (
+                now.probability(kind),
+                now.returns(kind, H),
+                now.returning(kind, H, DELTA),
+                math.exp(-DELTA * H) * later.value(kind, DELTA) / share,
+                math.exp(-DELTA * H / 2) * later.brought_back(kind, DELTA) / share,
+            )
+            ours = [part[kind, row, 0] for part in (*chances, *worth[:3])]
+            assert ours == pytest.approx(truth, rel=1e-7, abs=1e-10)
 
 
 def test_value_of_organic_returns_is_the_integral_over_the_time_of_return():
@@ -85,7 +119,7 @@ def test_second_lives_are_those_of_the_formula():
             assert worth.regained[kind, row, 0] == pytest.approx(truth, rel=1e-9)
 
 
-@pytest.mark.parametrize("parameters", MODELS[2:], ids=lambda parameters: type(parameters).__qualname__)
+@pytest.mark.parametrize("parameters", REGULAR, ids=NAMES[2:4])
 def test_second_lives_of_regular_buyers_are_those_of_simulated_customers(parameters):
     """Customers are simulated; those with a history who do not return are made to buy, and go on as they are."""
     rng, size = np.random.default_rng(1), 2_000_000
@@ -118,11 +152,27 @@ def test_draws_are_tabulated_as_precisely_as_values():
     outlook = outlook_of(with_draws(kw.MBGNBD, unit="week", **draws), plain(), x=x, t_x=t_x, T=T)
     every = slice(0, len(outlook))
     worth = outlook.worth(every)
-    for draw in (1,):
-        one = kw.MBGNBD.Parameters(**{name: float(value[draw]) for name, value in draws.items()}, unit="week")
-        alone = outlook_of(kw.fixed(one), plain(), x=x, t_x=t_x, T=T).worth(every)
-        for part, truth in zip(worth[:3], alone[:3], strict=True):
-            assert part[..., draw] == pytest.approx(truth[..., 0], rel=1e-6, abs=1e-6)
+    one = kw.MBGNBD.Parameters(**{name: float(value[1]) for name, value in draws.items()}, unit="week")
+    alone = outlook_of(kw.fixed(one), plain(), x=x, t_x=t_x, T=T).worth(every)
+    for part, truth in zip(worth[:3], alone[:3], strict=True):
+        assert part[..., 1] == pytest.approx(truth[..., 0], rel=1e-6, abs=1e-6)
+
+
+def test_tables_of_customers_who_may_be_dormant_are_precise_however_long_they_are_silent():
+    """P(returns) of a kind may be tiny, and what those are worth who do is a difference of two tables."""
+    rng = np.random.default_rng(3)
+    draws = {name: value * np.exp(0.1 * rng.normal(size=12)) for name, value in reviving.THETA.items()}
+    many = with_draws(kw.RevivalNBD, unit="week", **draws)
+    histories = with_gaps([[], [1.0], [0.5] * 20, [30.0, 40.0]] * 3, np.repeat([0.0, 30.0, 1000.0], 4))
+    every = slice(0, 12)
+    outlook = outlook_of(many, plain(), histories=histories)
+    alone = outlook_of(many.chosen(np.array([5])), plain(), histories=histories)
+    (chances, worth), (chance, truth) = ((each.chances(every), each.worth(every)) for each in (outlook, alone))
+    likely = chance.probability[..., 0] > 1e-6
+    given, exactly = value_given_return(chances, worth)[..., 5], value_given_return(chance, truth)[..., 0]
+    assert given[likely] == pytest.approx(exactly[likely], rel=1e-5)
+    for part, exact in zip((*chances, *worth[:3]), (*chance, *truth[:3]), strict=True):
+        assert part[..., 5][likely] == pytest.approx(exact[..., 0][likely], rel=1e-5, abs=1e-12)
 
 
 def test_costs_growth_referral_and_units_enter_as_in_net_present_value():
@@ -141,11 +191,15 @@ def test_costs_growth_referral_and_units_enter_as_in_net_present_value():
     assert total == pytest.approx(expected["mean"].to_numpy(), rel=1e-9)
 
 
-def test_waiting_shifts_histories_and_nothing_else():
+@pytest.mark.parametrize("parameters", [MODELS[1], *REVIVING], ids=["MBGNBD", *NAMES[4:]])
+def test_waiting_shifts_histories_and_nothing_else(parameters):
     """After a wait, values are those of customers who have been silent for longer."""
-    posterior = kw.fixed(MODELS[1])
-    later = outlook_of(posterior, plain(), wait=8.0)
-    shifted = outlook_of(posterior, plain(), T=np.add(T, 8.0))
+    posterior = kw.fixed(parameters)
+    later = outlook_of(posterior, plain(), wait=8.0, histories=histories_for(parameters))
+    longer = histories_of(X, T_X, np.add(T, 8.0), unit="week")
+    if parameters in REVIVING:
+        longer = reviving.customers(np.add(reviving.SILENCES, 8.0))
+    shifted = outlook_of(posterior, plain(), histories=longer)
     for ours, theirs in zip(later.worth(EVERY)[:3], shifted.worth(EVERY)[:3], strict=True):
         assert ours == pytest.approx(theirs, rel=1e-12)
     assert later.later_probability(EVERY) == pytest.approx(shifted.later_probability(EVERY))

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,27 @@ from kundenwert.errors import DataError, InferenceError, MissingInformationError
 from kundenwert.inference.pymc import log_likelihood_with_gradient
 from kundenwert.inference.target import Target
 from kundenwert.models.core import NUMPY, history_of
+from kundenwert.winback.outcomes import pooled
 from tests import campaigns
-from tests.campaigns import LINKS, QUICK, response
+from tests.campaigns import LINKS, QUICK, ROUGH, response
 
 TOLERANT = np.errstate(all="raise")
 
 
 def fitted(log, link="logit", seed=1, **more) -> Any:
     return kw.fit(response(link, **more), log, seed=seed, method=QUICK)
+
+
+@cache
+def some_campaign():
+    """A campaign of 100 customers in two segments with two offers."""
+    return campaigns.campaign(100, draws=5)
+
+
+@cache
+def some_posterior(link="logit") -> Any:
+    """A posterior of it, to ask and not to learn from."""
+    return kw.fit(response(link), some_campaign(), seed=1, method=ROUGH)
 
 
 def problem(link, log) -> tuple[Any, Any]:
@@ -111,7 +125,9 @@ def test_effects_are_recovered_with_the_coverage_of_their_intervals():
     truths = {"A": 0.8, "B": -0.2}
     inside = []
     for seed in range(20):
-        posterior = fitted(campaigns.campaign(1200, seed=seed, segments=(), draws=20), seed=seed)
+        log = campaigns.campaign(1200, seed=seed, segments=(), draws=20)
+        method = kw.ImportanceSampling(draws=500, points=2048)
+        posterior = kw.fit(response(), log, seed=seed, method=method)
         table = posterior.parameters(interval=0.9)
         inside += [
             table.loc[f"effect[{o}]", "lower"] < t < table.loc[f"effect[{o}]", "upper"] for o, t in truths.items()
@@ -208,7 +224,7 @@ def test_organic_uncertainty_widens_the_correction_and_not_the_effect():
 
 def test_draws_are_matched_with_those_of_the_same_model_of_purchases():
     log = campaigns.campaign(20_000, segments=(), sd=0.5, draws=100)
-    posterior = fitted(log)
+    posterior = kw.fit(response(), log, seed=1, method=kw.ImportanceSampling(draws=300, points=4096))
     observed = log.returned[log.offer == 0].mean()
     without = posterior.average_effects(log).loc[("A", "all"), "p_without"]
     assert without == pytest.approx(observed, abs=0.01)
@@ -216,16 +232,56 @@ def test_draws_are_matched_with_those_of_the_same_model_of_purchases():
     spread = []
     for organic in (log.organic, stranger):
         matched = posterior.response(organic, offer="A")
-        assert matched.draws == 100
+        assert matched.draws == 300  # none of the response is left out
         spread.append(matched.p_without(slice(0, 2000)).mean(axis=0).std())
     # the correction of the organic probabilities belongs to the draw it was learned beside
     assert spread[0] < 0.4 * spread[1]
 
 
+def test_corrections_find_their_organic_draws_though_few_of_these_are_right():
+    rng = np.random.default_rng(1)
+    level, common = rng.normal(-1.2, 0.7, 2000), rng.normal(0, 0.4, 500)
+    draws = expit(level[:, None] + common - common.mean())
+    organic = kw.OrganicReturn.from_probabilities(range(2000), draws, window=campaigns.WINDOW)
+    organic = replace(organic, source=3)
+    arm = rng.random(2000) < 0.5
+    returned = rng.random(2000) < expit(level + 0.8 + 0.5 * arm)  # all return more often than most draws say
+    log = campaigns.log_of(organic, campaigns.sent(arm, "A"), returned)
+    posterior = kw.fit(response(), log, seed=1, method=kw.ImportanceSampling(draws=500))
+    effects = posterior.average_effects(log).loc[("A", "all")]
+    assert effects["p_without"] == pytest.approx(returned[~arm].mean(), abs=0.012)
+    assert effects["p_return"] == pytest.approx(returned[arm].mean(), abs=0.012)
+    # the error that is left is that of the held-out and not that of the model of purchases
+    binomial = math.sqrt(returned[~arm].mean() * (1 - returned[~arm].mean()) / (~arm).sum())
+    assert posterior.response(organic, offer="A").p_without(slice(0, 2000)).mean(axis=0).std() < 1.3 * binomial
+
+
+@pytest.mark.parametrize("draws", [1, 2, 7])
+def test_few_organic_draws_leave_all_draws_of_the_response(draws):
+    log = campaigns.campaign(300, segments=(), draws=20)
+    posterior = kw.fit(response(), log, seed=1, method=ROUGH)
+    few = replace(
+        log.organic,
+        probability=log.organic.probability[..., :draws],
+        returns=log.organic.returns[..., :draws],
+        source=None,
+    )
+    got = posterior.response(few, offer="A")
+    assert got.draws == 200
+    assert np.bincount(got.organic_draws).max() - np.bincount(got.organic_draws).min() <= 1
+    whole, part = (posterior.average_effects(each).loc[("A", "all")] for each in (log.organic, few))
+    assert part["upper"] - part["lower"] == pytest.approx(whole["upper"] - whole["lower"], rel=0.15)
+
+
+def test_a_known_response_goes_with_all_organic_draws():
+    known = kw.CampaignPosterior.from_prior(response(), offers=["A"], draws=3, seed=1)
+    assert known.response(campaigns.organic_of(np.random.default_rng(0), 4, draws=20), offer="A").draws == 20
+
+
 @pytest.mark.parametrize("link", LINKS)
 def test_what_is_induced_adds_up_over_states(link):
     log = campaigns.campaign(300, draws=40)
-    got = fitted(log, link).response(log.organic, offer="B")
+    got = kw.fit(response(link), log, seed=1, method=ROUGH).response(log.organic, offer="B")
     rows = slice(10, 200)
     block = got.block(rows)
     assert block.induced.sum(axis=0) == pytest.approx(block.p_return - block.p_without, abs=1e-12)
@@ -239,11 +295,64 @@ def test_gains_fall_on_those_who_stay_away_and_losses_on_those_who_would_have_co
     organic = campaigns.organic_of(np.random.default_rng(0), 5, draws=3)
     link = LINKS["logit"]
     without = organic.p_return
-    gain = link.induced(without, without + 0.1 * (1 - without), [], organic.probability, organic.returns)
+    by_state = (organic.probability, organic.returns)
+    gain = link.induced(without, without + 0.1 * (1 - without), [], *by_state, states=organic.states)
     staying = organic.probability - organic.returns
     assert gain == pytest.approx(0.1 * staying)
-    loss = link.induced(without, 0.5 * without, [], organic.probability, organic.returns)
+    loss = link.induced(without, 0.5 * without, [], *by_state, states=organic.states)
     assert loss == pytest.approx(-0.5 * organic.returns)
+
+
+def induced_by_hazard(organic, effect, resurrection) -> Any:
+    """By state, with these strengths of AdditiveHazard; and P(return) without and with the offer."""
+    link, without = LINKS["hazard"], organic.p_return
+    strengths = [np.full((1, 1), effect), np.full((1, 1), resurrection)]
+    under = expit(link.log_odds(logit(without), strengths, [], NUMPY))
+    return link.induced(
+        without, under, strengths, organic.probability, organic.returns, states=organic.states
+    ), under - without
+
+
+def test_returns_that_are_sped_up_are_those_of_the_living():
+    organic = campaigns.organic_of(np.random.default_rng(0), 50, draws=3)
+    got, change = induced_by_hazard(organic, 0.3, -40.0)
+    assert got[0] == pytest.approx(change)
+    assert got[1] == pytest.approx(0.0, abs=1e-15)
+    # resurrection reaches all who stay silent, whatever their state
+    got, change = induced_by_hazard(organic, 0.0, -1.0)
+    share = -math.expm1(-math.exp(-1.0))
+    assert got == pytest.approx(share * (organic.probability - organic.returns))
+    # both: those who are left by the first
+    sped = 1 - organic.p_return - (1 - organic.p_return) ** math.exp(0.3)
+    got, change = induced_by_hazard(organic, 0.3, -1.0)
+    assert got[1] == pytest.approx(share * organic.probability[1])
+    assert got[0] == pytest.approx(sped + share * (organic.probability[0] - organic.returns[0] - sped))
+    # slowed down, they are those who would have come, some of whom are won back
+    got, change = induced_by_hazard(organic, -0.3, -1.0)
+    slowed = 1 - organic.p_return - (1 - organic.p_return) ** math.exp(-0.3)
+    assert got[0] == pytest.approx(slowed + share * (organic.probability[0] - organic.returns[0] - slowed))
+    assert got.sum(axis=0) == pytest.approx(change)
+
+
+def test_no_more_of_the_living_are_sped_up_than_there_are():
+    organic = campaigns.organic_of(np.random.default_rng(0), 50, draws=3)
+    got, change = induced_by_hazard(organic, 1.8, -40.0)
+    living = organic.probability[0] - organic.returns[0]
+    beyond = change > living
+    assert 0.1 < beyond.mean() < 0.9
+    assert got[0] == pytest.approx(np.minimum(change, living))
+    assert got.sum(axis=0) == pytest.approx(change)
+
+
+def test_by_state_has_a_likelihood_where_everybody_is_brought_back():
+    strengths = [np.array([[0.0, 5.0, 6.0]]), np.array([[-1.0, 5.0, 8.0]])]
+    shares = [np.array([[0.5]]), np.array([[0.5]])]
+    got = LINKS["by state"].log_odds(np.array([[0.0]]), strengths, shares, NUMPY)[0]
+    hazards = np.exp([each[0] for each in strengths])
+    silent = 0.25 * np.exp(-hazards).sum(axis=0)
+    assert got[0] == pytest.approx(np.log((1 - silent[0]) / silent[0]))
+    assert got[1] == pytest.approx(math.log(2) + hazards[0, 1])
+    assert got[2] == pytest.approx(math.log(4) + hazards[0, 2])  # half of them are in the other state
 
 
 def test_by_state_finds_the_state_that_an_offer_reaches():
@@ -314,20 +423,125 @@ def test_sleeping_dogs_are_found():
 
 
 def test_prior_only_is_what_the_priors_say_and_labelled():
-    organic = kw.OrganicReturn.from_probabilities(range(2), np.full((2, 1000), 0.1), window=campaigns.WINDOW)
-    sure = response(intercept=kw.Normal(0, 1e-9), slope=kw.Normal(1, 1e-9))
-    posterior = kw.CampaignPosterior.from_prior(sure, offers=["A", "B"], draws=20_000, seed=1)
+    organic = kw.OrganicReturn.from_probabilities(range(2), np.full(2, 0.1), window=campaigns.WINDOW)
+    posterior = kw.CampaignPosterior.from_prior(response(), offers=["A", "B"], draws=100_000, seed=1)
     assert (posterior.basis, posterior.offers) == ("prior only", ("A", "B"))
     assert "Prior only" in str(posterior.diagnostics)
-    got = posterior.uplift(replace(organic, returns=np.full((1, 2, 20_000), 0.1), probability=np.ones((1, 2, 20_000))))
+    got = posterior.uplift(organic)
     assert set(got["basis"]) == {"prior only"}
     # the figures of the documentation of HierarchicalLogit
     assert got["p_return"].to_numpy() == pytest.approx(0.12, abs=0.005)
     assert got["lower"].to_numpy() + 0.1 == pytest.approx(0.05, abs=0.005)
-    assert got["upper"].to_numpy() + 0.1 == pytest.approx(0.23, abs=0.01)
-    assert got["p_negative"].to_numpy() == pytest.approx(0.41, abs=0.015)
-    again = kw.CampaignPosterior.from_prior(sure, offers=["A", "B"], draws=20_000, seed=1)
-    assert (again.theta[0] == posterior.theta[0]).all()
+    assert got["upper"].to_numpy() + 0.1 == pytest.approx(0.24, abs=0.006)
+    assert got["p_negative"].to_numpy() == pytest.approx(0.41, abs=0.006)
+    again = kw.CampaignPosterior.from_prior(response(), offers=["A", "B"], draws=100_000, seed=1)
+    assert (again.theta[3] == posterior.theta[3]).all()
+    # and of AdditiveHazard
+    posterior = kw.CampaignPosterior.from_prior(response("hazard"), offers=["A"], draws=100_000, seed=1)
+    organic = kw.OrganicReturn.from_probabilities(range(2), [0.1, 0.3], window=campaigns.WINDOW)
+    assert posterior.uplift(organic)["p_negative"].to_numpy() == pytest.approx([0.36, 0.45], abs=0.006)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_what_nothing_was_learned_of_does_not_correct_organic_returns(link):
+    organic = replace(campaigns.organic_of(np.random.default_rng(0), 30, draws=50), source=7)
+    arm = np.ones(30, dtype=bool)
+    log = campaigns.log_of(
+        organic, campaigns.sent(arm, "A"), arm, segment=np.where(np.arange(30) < 9, "x", "y"), age=np.arange(30.0)
+    )
+    model = kw.CampaignResponse(assignment=kw.Randomised(without_controls=kw.PriorOnly()), link=LINKS[link])
+    posterior: Any = kw.fit(model, log, seed=1)
+    drawn = kw.CampaignPosterior.from_prior(
+        response(link), offers=["A"], segments=["x", "y"], states=["alive", "gone"], draws=300, seed=1
+    )
+    truth = organic.p_return.mean(axis=1)
+    assert posterior.basis == drawn.basis == "prior only"
+    got = posterior.uplift(log)
+    assert got["p_without"].to_numpy() == pytest.approx(truth, rel=1e-9)
+    assert posterior.uplift(organic, covariates=log.covariates)["p_without"].to_numpy() == pytest.approx(truth)
+    assert drawn.uplift(organic)["p_without"].to_numpy() == pytest.approx(truth)
+    assert got["upper"].max() > got["uplift"].max()
+
+
+def season(held_out, log_odds, seed, customers=1500):
+    """A campaign without any effect, in which all return more often than foreseen."""
+    rng = np.random.default_rng(seed)
+    organic = campaigns.organic_of(rng, customers, draws=5, sd=0.01, source=None)
+    arm = rng.random(customers) > held_out
+    returned = rng.random(customers) < expit(logit(organic.p_return[:, 0]) + log_odds)
+    return campaigns.log_of(organic, campaigns.sent(arm, "A"), returned)
+
+
+@cache
+def two_seasons():
+    """A pilot, and a roll-out with few held-out in a good season, as one log."""
+    return pooled([season(0.5, 0.0, 1), season(0.1, 0.8, 2)])
+
+
+def test_a_season_does_not_pass_for_an_effect():
+    posterior = fitted(two_seasons())
+    effects = posterior.average_effects(two_seasons()).loc[("A", "all")]
+    assert effects["lower"] < 0 < effects["upper"]
+    assert effects["uplift"] == pytest.approx(0.0, abs=0.02)  # 0.05 with one base for both
+    # the next campaign has a season of its own
+    table = posterior.parameters()
+    assert table.loc["campaign[2]", "mean"] - table.loc["campaign[1]", "mean"] == pytest.approx(0.8, abs=0.2)
+    known, new = (posterior.average_effects(each).loc[("A", "all")] for each in (two_seasons(), two_seasons().organic))
+    spread = [
+        posterior._response(two_seasons().organic, offer="A", segment=None, covariates=None, campaign=campaign)
+        .p_without(slice(0, 200))
+        .mean(axis=0)
+        .std()
+        for campaign in (two_seasons().campaign, None)
+    ]
+    assert spread[1] > 3 * spread[0]
+    assert new["uplift"] == pytest.approx(known["uplift"], abs=0.02)
+
+
+def test_campaigns_go_together_with_segments_and_new_ones_of_both():
+    log = campaigns.campaign(400, draws=3)
+    log = replace(log, campaign=np.arange(400) % 2, campaigns=("spring", "autumn"))
+    posterior = kw.fit(response(), log, seed=1, method=ROUGH)
+    assert posterior.parameters().index[-4:].tolist() == [
+        "offer_spread",
+        "base_spread",
+        "segment_spread",
+        "campaign_spread",
+    ]
+    theta = dict(zip(posterior.model.parameter_names, posterior.theta, strict=True))
+    got = posterior._response(log.organic, offer="A", segment=log_segments(log), covariates=None, campaign=log.campaign)
+    row, level = 3, logit(log.organic.p_return[3][got.organic_draws])
+    label = f"segment[{log.segments[log.segment[row]]}]"
+    expected = theta["intercept"] + theta["slope"] * level + theta[label] + theta["campaign[autumn]"]
+    assert logit(got.p_without(slice(row, row + 1)))[0] == pytest.approx(expected)
+    new = posterior.response(log.organic, offer="A")
+    apart = logit(new.p_without(slice(row, row + 1)))[0] - theta["intercept"] - theta["slope"] * level
+    assert apart.std() == pytest.approx(np.hypot(theta["base_spread"], theta["campaign_spread"]).mean(), rel=0.5)
+    with pytest.raises(MissingInformationError, match="do not say which one they are of"):
+        posterior.cells_of(campaigns.campaign(50, draws=3))
+    with pytest.raises(DataError, match="the campaign 'winter' is unknown here; known are 'spring', 'autumn'"):
+        posterior.cells_of(replace(log, campaigns=("spring", "winter")))
+
+
+def log_segments(log):
+    return [log.segments[k] for k in log.segment]
+
+
+def test_a_response_is_one_within_its_window():
+    log, posterior = some_campaign(), some_posterior()
+    assert posterior.model.window == campaigns.WINDOW
+    same, other = (replace(log.organic, window=window) for window in (kw.days(91), kw.weeks(26)))
+    assert posterior.response(same, offer="A").draws == 200
+    for ask in (posterior.uplift, posterior.average_effects):
+        with pytest.raises(DataError, match=r"within weeks\(13\) of a contact, and was asked for weeks\(26\)"):
+            ask(other)
+    with pytest.raises(DataError, match="was asked for"):
+        posterior.cells_of(replace(log, organic=other, window=kw.weeks(26)))
+    drawn = kw.CampaignPosterior.from_prior(response(), offers=["A"], draws=5, seed=1)
+    assert len(drawn.uplift(other)) == 100
+    drawn = kw.CampaignPosterior.from_prior(response(), offers=["A"], window=campaigns.WINDOW, draws=5, seed=1)
+    with pytest.raises(DataError, match="was asked for"):
+        drawn.uplift(other)
 
 
 @pytest.mark.parametrize("link", LINKS)
@@ -349,6 +563,9 @@ def test_prior_only_is_refused_where_something_is_missing():
         kw.CampaignPosterior.from_prior(response("by state"), offers=["A"])
     with pytest.raises(SpecificationError, match="draws must be"):
         kw.CampaignPosterior.from_prior(response(), offers=["A"], draws=0)
+    for seed in (-1, 1.5, True):
+        with pytest.raises(SpecificationError, match="seed must be a whole number"):
+            kw.CampaignPosterior.from_prior(response(), offers=["A"], seed=seed)  # type: ignore[arg-type]
     with pytest.raises(SpecificationError, match="takes a kundenwert"):
         kw.CampaignPosterior.from_prior(kw.MBGNBD(), offers=["A"])  # type: ignore[arg-type]
 
@@ -375,8 +592,7 @@ def test_customers_of_no_known_segment_are_like_the_others_but_less_sure():
 
 
 def test_questions_that_the_posterior_cannot_answer_are_refused():
-    log = campaigns.campaign(100, draws=5)
-    posterior = fitted(log)
+    log, posterior = some_campaign(), some_posterior()
     with pytest.raises(DataError, match="the offer 'Z' is unknown here; known are 'A', 'B'"):
         posterior.response(log.organic, offer="Z")
     with pytest.raises(DataError, match="customer 2 is in the segment 'west', which is unknown"):
@@ -385,7 +601,14 @@ def test_questions_that_the_posterior_cannot_answer_are_refused():
         posterior.uplift(log.organic, segment=["north", "south"])
     with pytest.raises(DataError, match="organic takes what"):
         posterior.uplift([1, 2])
-    by_state = fitted(log, "by state")
+    with pytest.raises(DataError, match="no customers to take the average of"):
+        posterior.average_effects(log.organic.take([]))
+    assert len(posterior.uplift(log.organic.take([]))) == 0
+    unsegmented = kw.CampaignPosterior.from_prior(response(), offers=["A"], draws=5, seed=1)
+    with pytest.raises(DataError, match="segments were given, but this response tells none apart"):
+        unsegmented.uplift(log.organic, segment=["north"] * 100)
+    assert len(unsegmented.uplift(log)) == 100  # a campaign may know more than is asked for
+    by_state = some_posterior("by state")
     other = kw.OrganicReturn.from_probabilities(range(100), np.full(100, 0.1), window=campaigns.WINDOW)
     with pytest.raises(DataError, match="told apart by the states alive, gone"):
         by_state.response(other, offer="A")
@@ -412,18 +635,18 @@ def test_covariates_are_asked_for_and_have_their_effect():
 
 
 def test_a_campaign_without_segments_cannot_be_scored_by_a_model_that_tells_them_apart():
-    posterior = fitted(campaigns.campaign(100, draws=5))
+    posterior = some_posterior()
     with pytest.raises(MissingInformationError, match="does not say which one customers belong to"):
         posterior.cells_of(campaigns.campaign(100, segments=(), draws=5))
 
 
 @pytest.mark.parametrize("link", LINKS)
 def test_posteriors_are_saved_and_read_back(link, tmp_path):
-    log = campaigns.campaign(100, draws=5)
+    log = some_campaign()
     model = kw.CampaignResponse(
         assignment=kw.Observational(without_overlap=kw.PriorOnly(), largest_share=0.5), link=LINKS[link]
     )
-    posterior = kw.fit(replace(model, offers=("A", "B", "half/off")), log, seed=1, method=QUICK)
+    posterior = kw.fit(replace(model, offers=("A", "B", "half/off")), log, seed=1, method=ROUGH)
     posterior.save(tmp_path / "response.nc")
     back: Any = kw.load(tmp_path / "response.nc")
     assert back.model == posterior.model

@@ -9,11 +9,14 @@ leading principal components.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, cast, final
 
 import numpy as np
 from scipy.special import logit
+
+from kundenwert.duration import Duration, Horizon
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
     type Floats = NDArray[np.float64]
 
-__all__ = ["SMALLEST", "CampaignTerms", "column", "log_odds", "organic_columns", "shares_of"]
+__all__ = ["SMALLEST", "CampaignTerms", "column", "log_odds", "organic_columns", "same_length", "shares_of"]
 
 SMALLEST: Final = 1e-9  # probabilities are taken to be at least this, and at most one less it
 WIDTH: Final = 0.05  # of a class, in log-odds and in shares
@@ -44,6 +47,10 @@ class CampaignTerms:
         Labels; the column "offer" is 0 for no offer, and 1 for the first.
     covariates
         Name, mean and standard deviation of each covariate.
+    campaigns
+        Labels, if the rows are of several campaigns; the column "campaign" holds positions among them.
+    window
+        How long returns were counted.
     scores
         One tuple for each principal component of the organic log-odds: its score in every draw, of mean 0. The columns
         ``drift 0``, … say how far a component at 1 moves each customer's log-odds; their root mean square is 1.
@@ -55,8 +62,17 @@ class CampaignTerms:
     segments: tuple[str | int, ...]
     states: tuple[str, ...]
     covariates: tuple[tuple[str, float, float], ...]
+    campaigns: tuple[str | int, ...]
+    window: Horizon
     scores: tuple[tuple[float, ...], ...]
     source: int | None
+
+
+def same_length(first: Horizon, second: Horizon) -> bool:
+    """Whether two windows are equal, whatever units they were given in."""
+    if isinstance(first, Duration) and isinstance(second, Duration):
+        return math.isclose(first.in_days, second.in_days, rel_tol=1e-9)
+    return first == second
 
 
 def column(kind: Literal["drift", "share", "covariate"], number: int) -> HistoryColumn:

@@ -14,10 +14,10 @@ from kundenwert.duration import Horizon, Unit, check_duration
 from kundenwert.errors import ColumnError, DataError, DurationError, RowError
 from kundenwert.histories.audit import Audit
 from kundenwert.histories.base import Histories, check_clock
-from kundenwert.histories.campaign_terms import CampaignTerms, column, organic_columns
+from kundenwert.histories.campaign_terms import CampaignTerms, column, organic_columns, same_length
 from kundenwert.histories.cells import Cells, CohortLabel, HistoryColumn, NeedsHistory, collapse
 from kundenwert.histories.contract_columns import cohort_codes
-from kundenwert.histories.organic import OrganicReturn
+from kundenwert.histories.organic import OrganicReturn, chosen_positions
 from kundenwert.histories.parts import LARGEST_AMOUNT, freeze
 from kundenwert.histories.tables import customer_table, numbers
 from kundenwert.histories.validation import refuse, shown
@@ -59,6 +59,8 @@ class CampaignLog(Histories):
         What these customers do by themselves within the window, seen from the date of the contact.
     segment, segments
         Position of the customer's segment, and the labels, sorted; zeros and empty if nobody named any.
+    campaign, campaigns
+        Position of the campaign that each row is of, and the labels; None and empty if all are of one.
     covariates
         Further numbers, one column each, indexed by customer_id; None without.
     spend
@@ -82,6 +84,8 @@ class CampaignLog(Histories):
     organic: OrganicReturn
     segment: Integers
     segments: tuple[CohortLabel, ...] = ()
+    campaign: Integers | None = None
+    campaigns: tuple[CohortLabel, ...] = ()
     covariates: pd.DataFrame | None = None
     spend: Floats | None = None
     audit: Audit
@@ -90,7 +94,8 @@ class CampaignLog(Histories):
         object.__setattr__(self, "customer_id", self.customer_id.rename("customer_id"))
         object.__setattr__(self, "offers", tuple(self.offers))
         object.__setattr__(self, "segments", tuple(self.segments))
-        freeze(self, np.int64, "offer", "returned", "segment")
+        object.__setattr__(self, "campaigns", tuple(self.campaigns))
+        freeze(self, np.int64, "offer", "returned", "segment", "campaign")
         freeze(self, np.float64, "spend")
         _check(self)
 
@@ -124,6 +129,7 @@ class CampaignLog(Histories):
         returned: str = "returned",
         spend: str | None = None,
         segment: str | None = None,
+        campaign: str | None = None,
         covariates: Sequence[str] = (),
     ) -> Self:
         """Take over a table with one row per customer who was contacted or held out.
@@ -148,6 +154,9 @@ class CampaignLog(Histories):
             Column with what they spent within the window, if known; 0 or null for those who did not return.
         segment
             Column with the segment: strings, integers or categories. Without it, all belong to one.
+        campaign
+            Column with the campaign, if the rows are of several, sent at different times: each has a level of returns
+            of its own then, so that a season does not pass for an effect where shares of held-out differ.
         covariates
             Numeric columns by which the effect of an offer may differ. Rows that agree in everything are computed
             once, so rounded numbers are faster than exact ones.
@@ -172,10 +181,11 @@ class CampaignLog(Histories):
                 f"{type(organic).__name__}"
             )
             raise DataError(message)
-        more = [name for name in (spend, segment) if name is not None]
+        more = [name for name in (spend, segment, campaign) if name is not None]
         table, customer_id = customer_table(frame, customer, [offer, returned, *more, *covariates])
         codes, offers = _offers(table, offer, customer_id)
         places, segments = cohort_codes(table, segment, customer_id)
+        rounds, campaigns = cohort_codes(table, campaign, customer_id)
         held = {name: numbers(table, name) for name in covariates}
         if not customer_id.is_unique:
             message = (
@@ -194,18 +204,22 @@ class CampaignLog(Histories):
             organic=organic.select(customer_id),
             segment=places,
             segments=segments,
+            campaign=rounds if len(campaigns) > 1 else None,
+            campaigns=campaigns if len(campaigns) > 1 else (),
             covariates=pd.DataFrame(held, index=customer_id.rename("customer_id")) if held else None,
             spend=None if spend is None else _spend(table, spend, back),
             audit=Audit(rows_read=len(table), kept=len(table), customers=len(table)),
         )
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return columns customer_id, offer (None for the held-out), returned, and segment, spend and covariates."""
+        """Return columns customer_id, offer (None: held out), returned, and segment, campaign, spend and covariates."""
         labels = np.array([None, *self.offers], dtype=object)
         offer = pd.Series(labels[self.offer], dtype=object)  # None stays None
         frame = pd.DataFrame({"customer_id": self.customer_id, "offer": offer, "returned": self.returned == 1})
         if self.segments:
             frame["segment"] = pd.Index(self.segments).take(self.segment)
+        if self.campaign is not None:
+            frame["campaign"] = pd.Index(self.campaigns).take(self.campaign)
         if self.spend is not None:
             frame["spend"] = self.spend
         if self.covariates is not None:
@@ -230,6 +244,8 @@ class CampaignLog(Histories):
             "returned": self.returned.astype(np.float64),
             **reduced,
         }
+        if self.campaign is not None:
+            columns["campaign"] = self.campaign.astype(np.float64)
         described = []
         if self.covariates is not None:
             for k, (name, values) in enumerate(self.covariates.items()):
@@ -242,6 +258,8 @@ class CampaignLog(Histories):
             segments=self.segments,
             states=self.organic.states,
             covariates=tuple(described),
+            campaigns=self.campaigns,
+            window=self.window,
             scores=scores,
             source=self.organic.source,
         )
@@ -250,8 +268,7 @@ class CampaignLog(Histories):
     @override
     def take(self, positions: ArrayLike) -> Self:
         """The customers at these positions (integers, or a mask), in that order; all offers and segments stay known."""
-        asked = np.asarray(positions)
-        chosen = np.arange(len(self))[asked if asked.size else asked.astype(np.int64)]
+        chosen = chosen_positions(len(self), positions)
         return replace(
             self,
             customer_id=self.customer_id.take(chosen),
@@ -259,6 +276,7 @@ class CampaignLog(Histories):
             returned=self.returned[chosen],
             organic=self.organic.take(chosen),
             segment=self.segment[chosen],
+            campaign=None if self.campaign is None else self.campaign[chosen],
             covariates=None if self.covariates is None else self.covariates.iloc[chosen],
             spend=None if self.spend is None else self.spend[chosen],
         )
@@ -280,6 +298,7 @@ def _check(log: CampaignLog) -> None:
         raise DataError(message)
     lengths = {name: len(getattr(log, name)) for name in ("offer", "returned", "segment", "organic")}
     lengths |= {} if log.spend is None else {"spend": len(log.spend)}
+    lengths |= {} if log.campaign is None else {"campaign": len(log.campaign)}
     for name, length in lengths.items():
         if length != len(ids):
             message = f"{name} has {length} entries for {len(ids)} customers; every array needs one entry per customer"
@@ -287,16 +306,14 @@ def _check(log: CampaignLog) -> None:
     if not (log.organic.customer_id.equals(ids) and (log.covariates is None or log.covariates.index.equals(ids))):
         message = "organic and covariates must hold these customers in this order; use CampaignLog.from_pandas"
         raise DataError(message)
-    if log.window != log.organic.window:
+    if not same_length(log.window, log.organic.window):
         message = (
             f"returns were counted within {log.window!r}, but the organic return is that within "
             f"{log.organic.window!r}; make it with kundenwert.organic_return(purchases, histories, window=…) for the "
             "campaign's own window"
         )
         raise DataError(message)
-    refuse((log.offer < 0) | (log.offer > len(log.offers)), ids, {"offer": log.offer}, "a position", "see `offers`")
-    count = max(1, len(log.segments))
-    refuse((log.segment < 0) | (log.segment >= count), ids, {"segment": log.segment}, "a position", "see `segments`")
+    _check_positions(log)
     refuse((log.returned != 0) & (log.returned != 1), ids, {"returned": log.returned}, "0 or 1", "1 means returned")
     if log.spend is not None:
         refuse(
@@ -316,6 +333,21 @@ def _check(log: CampaignLog) -> None:
                 "a finite number",
                 "fill gaps, or leave the covariate out",
             )
+
+
+def _check_positions(log: CampaignLog) -> None:
+    ids, count = log.customer_id, max(1, len(log.segments))
+    refuse((log.offer < 0) | (log.offer > len(log.offers)), ids, {"offer": log.offer}, "a position", "see `offers`")
+    refuse((log.segment < 0) | (log.segment >= count), ids, {"segment": log.segment}, "a position", "see `segments`")
+    if (log.campaign is None) != (len(log.campaigns) < 2):
+        message = (
+            "campaigns are told apart by the position of each row's campaign and two labels or more; got the labels "
+            f"{log.campaigns!r} and {'no positions' if log.campaign is None else 'positions'}"
+        )
+        raise DataError(message)
+    if log.campaign is not None:
+        outside = (log.campaign < 0) | (log.campaign >= len(log.campaigns))
+        refuse(outside, ids, {"campaign": log.campaign}, "a position", "see `campaigns`")
 
 
 def _offers(table: Table, name: str, ids: pd.Index) -> tuple[Integers, tuple[str, ...]]:

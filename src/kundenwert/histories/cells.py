@@ -48,6 +48,7 @@ type HistoryColumn = Literal[
     "ended",
     "offer",
     "segment",
+    "campaign",
     "returned",
     "organic",
     "shares",
@@ -57,9 +58,9 @@ type HistoryColumn = Literal[
 Repeat purchases, recency and T (times or counts); the position of the list of gaps in :attr:`Cells.gaps`; sum of the
 repeat amounts, how many of them are positive, and the sums of their logarithms and squared logarithms; for contracts
 the position of the cohort, renewals so far, and whether the contract ended at the next one (1) or is active (0); for
-campaigns the position of the offer (0 for none) and of the segment, whether the customer returned, the log-odds of
-returning anyway, and on request how those who do not are shared out among states. Further columns of a campaign are
-numbered: see :mod:`kundenwert.histories.campaign_terms`.
+campaigns the position of the offer (0 for none), of the segment and of the campaign, whether the customer returned,
+the log-odds of returning anyway, and on request how those who do not are shared out among states. Further columns of a
+campaign are numbered: see :mod:`kundenwert.histories.campaign_terms`.
 """
 
 type Clock = Literal["time", "opportunity", "renewal", "campaign"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Self, final
 import numpy as np
 import pandas as pd
 
-from kundenwert.duration import Horizon, check_duration
-from kundenwert.errors import DataError, RowError, SizeError
+from kundenwert.duration import Duration, Horizon, check_duration
+from kundenwert.errors import DataError, RowError, SizeError, SpecificationError
 from kundenwert.histories.parts import freeze
 from kundenwert.histories.validation import shown
 
@@ -71,7 +71,10 @@ class OrganicReturn:
     source: int | None = None
 
     def __post_init__(self) -> None:
-        check_duration(self.window, "window")
+        window = check_duration(self.window, "window")
+        if not (window.in_days if isinstance(window, Duration) else window.count) > 0:
+            message = f"window must be longer than 0, got {self.window!r}"
+            raise SpecificationError(message)
         object.__setattr__(self, "customer_id", self.customer_id.rename("customer_id"))
         object.__setattr__(self, "states", tuple(self.states))
         freeze(self, np.int64, "index")
@@ -108,7 +111,14 @@ class OrganicReturn:
             How long from now.
         """
         ids = customer_id if isinstance(customer_id, pd.Index) else pd.Index(list(customer_id))
-        given = np.asarray(probability, dtype=np.float64)
+        try:
+            given = np.asarray(probability, dtype=np.float64)
+        except (TypeError, ValueError):
+            message = (
+                f"probability takes numbers of shape (customers,) or (customers, draws), got {probability!r:.80}; "
+                "convert them to float"
+            )
+            raise DataError(message) from None
         if given.ndim not in {1, 2} or len(given) != len(ids):
             message = (
                 f"probability has shape {given.shape} for {len(ids)} customers; expected one number per customer, or "
@@ -127,8 +137,7 @@ class OrganicReturn:
 
     def take(self, positions: ArrayLike) -> Self:
         """The customers at these positions (integers, or a mask), in that order."""
-        asked = np.asarray(positions)
-        chosen = np.arange(len(self))[asked if asked.size else asked.astype(np.int64)]
+        chosen = chosen_positions(len(self), positions)
         used, index = np.unique(self.index[chosen], return_inverse=True)
         return replace(
             self,
@@ -166,6 +175,26 @@ class OrganicReturn:
     def __repr__(self) -> str:
         states = f", {' / '.join(self.states)}" if len(self.states) > 1 else ""
         return f"OrganicReturn({len(self):,} customers, {self.draws} draws, within {self.window!r}{states})"
+
+
+def chosen_positions(customers: int, positions: ArrayLike) -> Integers:
+    """Positions that integers or a mask stand for.
+
+    Raises
+    ------
+    DataError
+        If there is no such position.
+    """
+    asked = np.asarray(positions)
+    asked = asked if asked.size else asked.astype(np.int64)
+    try:
+        return np.asarray(np.arange(customers)[asked]).reshape(-1)
+    except IndexError:
+        message = (
+            f"take takes positions below {customers}, as many customers as there are, or a mask with an entry for each "
+            f"of them; got {positions!r:.80}. Customers are chosen by id with select"
+        )
+        raise DataError(message) from None
 
 
 def _check(organic: OrganicReturn) -> None:

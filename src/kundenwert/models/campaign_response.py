@@ -2,25 +2,34 @@
 
 For customer i in segment s, with standardised covariates z and organic log-odds l of returning within the window,
 
-    logit p0 = a0 + a1 (l + sum_k w_k d_ik) + b_s + z' beta          without an offer,
+    logit p0 = a0 + a1 (l + sum_k w_k d_ik) + b_s + c_t + z' beta    without an offer, in campaign t,
     x_f      = e_fj + u_js + z' gamma_j                              strengths of offer j, for the link,
 
     a0 ~ N(0, 1/2), a1 ~ N(1, 1/4)   centred on "the model of purchases is calibrated"
     w_k ~ N(0, s_k)                  principal components of the uncertainty of l, each of which moves d_ik
-    e_fj ~ N(m_f, offer_spread), u_js ~ N(0, segment_spread), b_s ~ N(0, base_spread), spreads half-normal(1/2)
-    beta, gamma_j ~ N(0, 1/2).
+    e_fj ~ N(m_f, offer_spread), u_js ~ N(0, segment_spread), b_s ~ N(0, base_spread), c_t ~ N(0, campaign_spread),
+    spreads half-normal(1/2); beta, gamma_j ~ N(0, 1/2).
 
 Segments and covariates enter p0 as well as the effects: otherwise an organic model that is off in one segment would
 pass for an effect there. Where a segment or an offer has few customers, its terms are pulled towards the others.
+
+For the same reason several campaigns that are learned from together have a base each, c_t: if one was in the high
+season, and held fewer out than another, the season would pass for an effect. The next campaign has a base of its own,
+too, drawn from the population of campaigns. (So learning from all of them together is not the same as learning from one
+after the other, with one base for all.)
+
+Where nothing can be learned and the answer is that of the priors alone, a0, b, c and beta are 0 and a1 is 1: what is
+said of returns without an offer is then what the model of purchases says, and no more uncertain.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, final, override
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, final, override
 
 import numpy as np
 
+from kundenwert.duration import check_duration
 from kundenwert.errors import DataError, SpecificationError
 from kundenwert.histories.campaign_terms import column
 from kundenwert.models.core import (
@@ -40,11 +49,22 @@ from kundenwert.priors import HalfNormal, Normal, Prior
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kundenwert.duration import Unit
+    from kundenwert.duration import Horizon, Unit
     from kundenwert.histories import Cells, CohortLabel, HistoryColumn
     from kundenwert.models.core import Array, Functions, History
 
 __all__ = ["CampaignResponse", "Parts"]
+
+CORRECTIONS: Final = ("intercept", "base", "campaign", "covariate")
+"""Terms of the log-odds without an offer, that are 0 if the organic ones are right."""
+
+SPREADS: Final = {
+    "effect": "offer_spread",
+    "base": "base_spread",
+    "local": "segment_spread",
+    "campaign": "campaign_spread",
+}
+"""Spread of each kind of pooled terms."""
 
 
 class Parts(NamedTuple):
@@ -54,6 +74,7 @@ class Parts(NamedTuple):
     slope: list[Array]
     organic: list[Array]
     base: list[Array]
+    campaign: list[Array]
     covariate: list[Array]
     mean: list[Array]
     effect: list[Array]
@@ -79,14 +100,14 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         How an offer changes the probability of returning.
     intercept, slope : Normal
         Priors of the correction of the organic log-odds: 0 and 1 if the model of purchases is calibrated.
-    offer_spread, segment_spread, base_spread : HalfNormal
+    offer_spread, segment_spread, base_spread, campaign_spread : HalfNormal
         Priors of how much effects differ between offers, effects between segments, and organic returns between segments
-        beyond what the model of purchases says.
+        and between campaigns beyond what the model of purchases says.
     covariate : Normal
         Prior of the effect of one standard deviation of a covariate, on returns without an offer and on each offer.
     offers, segments : tuple
         Labels. By default those of the campaign; named beforehand, they may hold offers that nobody was sent yet.
-    states, covariates, scores, source, notes, prior_only
+    states, covariates, campaigns, window, scores, source, notes, prior_only
         Filled in by the fit.
     """
 
@@ -97,11 +118,14 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
     offer_spread: Prior = HalfNormal(0.5)
     segment_spread: Prior = HalfNormal(0.5)
     base_spread: Prior = HalfNormal(0.5)
+    campaign_spread: Prior = HalfNormal(0.5)
     covariate: Prior = Normal(0.0, 0.5)
     offers: tuple[str, ...] = ()
     segments: tuple[CohortLabel, ...] = ()
     states: tuple[str, ...] = ()
     covariates: tuple[tuple[str, float, float], ...] = ()
+    campaigns: tuple[CohortLabel, ...] = ()
+    window: Horizon | None = None
     scores: tuple[tuple[float, ...], ...] = ()
     source: int | None = None
     notes: tuple[str, ...] = ()
@@ -115,7 +139,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             if not isinstance(getattr(self, name), kind):
                 message = f"CampaignResponse: {name} takes {example}, got {getattr(self, name)!r}"
                 raise SpecificationError(message)
-        for name in ("offers", "segments", "states"):
+        for name in ("offers", "segments", "states", "campaigns"):
             labels = getattr(self, name)
             if not isinstance(labels, (tuple, list)) or len(set(map(str, labels))) < len(labels):
                 message = f"CampaignResponse: {name} takes a tuple of different labels, got {labels!r}"
@@ -123,7 +147,9 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         if not all(isinstance(offer, str) for offer in self.offers):
             message = f"CampaignResponse: offers are strings, got {self.offers!r}"
             raise SpecificationError(message)
-        for name in ("offers", "segments", "states", "notes"):
+        if self.window is not None:
+            check_duration(self.window, "window")
+        for name in ("offers", "segments", "states", "campaigns", "notes"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("covariates", "scores"):  # a file holds lists
             object.__setattr__(self, name, tuple(map(tuple, getattr(self, name))))
@@ -149,11 +175,12 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
     @override
     def quantities(self) -> tuple[Quantity, ...]:
         names = self._names
-        pooled = [
-            Quantity(f"z_{name}", Normal(0, 1), 0.0, "real") for name in (*names.base, *names.effect, *names.local)
-        ]
-        base, local = len(names.base), len(names.local)
-        priors = [self.offer_spread, self.base_spread, self.segment_spread][: len(names.spread)]
+        priors = {
+            "offer_spread": self.offer_spread,
+            "base_spread": self.base_spread,
+            "segment_spread": self.segment_spread,
+            "campaign_spread": self.campaign_spread,
+        }
         return (
             Quantity("intercept", self.intercept, 0.0, "real"),
             Quantity("slope", self.slope, 1.0, "real"),
@@ -161,13 +188,12 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
                 Quantity(name, Normal(0, float(np.std(score))), 0.0, "real")
                 for name, score in zip(names.organic, self.scores, strict=True)
             ),
-            *pooled[:base],
+            *_standard((*names.base, *names.campaign)),
             *(Quantity(name, self.covariate, 0.0, "real") for name in names.covariate),
             *(replace(mean, name=name) for mean, name in zip(self.strengths, names.mean, strict=True)),
-            *pooled[base : len(pooled) - local],
-            *pooled[len(pooled) - local :],
+            *_standard((*names.effect, *names.local)),
             *(Quantity(name, self.covariate, 0.0, "real") for name in names.interaction),
-            *(Quantity(name, prior, 0.3) for name, prior in zip(names.spread, priors, strict=True)),
+            *(Quantity(name, priors[name], 0.3) for name in names.spread),
         )
 
     @override
@@ -200,7 +226,9 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             segments=self.segments or terms.segments,
             states=terms.states if self.link.needs_states else (),
             covariates=terms.covariates,
-            scores=terms.scores,
+            campaigns=terms.campaigns,
+            window=terms.window,
+            scores=() if verdict.prior_only else terms.scores,  # nothing is learned that would go with a draw
             source=terms.source,
             notes=verdict.notes,
             prior_only=verdict.prior_only,
@@ -216,6 +244,8 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         total = part.intercept[0] + part.slope[0] * customers.organic
         if part.base:
             total = total + f.choose(part.base, customers.segment)
+        if part.campaign:
+            total = total + f.choose(part.campaign, customers.campaign)
         for coefficient, z in zip(part.covariate, customers.covariates, strict=True):
             total = total + coefficient * z
         return total
@@ -242,31 +272,52 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         return -f.softplus(sign * self._log_odds(theta, h, f))
 
     @override
+    def uncorrected(self, theta: tuple[Array, ...]) -> tuple[Array, ...]:
+        part = self.parts(theta)
+        none = {role: [np.zeros_like(value) for value in getattr(part, role)] for role in CORRECTIONS}
+        return _flat(part._replace(slope=[np.ones_like(value) for value in part.slope], **none))
+
+    @override
+    def with_new_campaign(self, theta: tuple[Array, ...], normal: Array) -> tuple[Array, ...]:
+        part = self.parts(theta)
+        if not part.campaign:
+            return theta
+        base = 0.0 * normal if self.prior_only else part.spread[-1] * normal
+        return _flat(part._replace(campaign=[*part.campaign, base]))
+
+    @override
     def with_new_segment(self, theta: tuple[Array, ...], normals: Sequence[Array]) -> tuple[Array, ...]:
         part = self.parts(theta)
         if not part.base:
             return theta
         count, segments = len(self.offers), len(self.segments)
-        _, base_spread, segment_spread = part.spread
+        _, base_spread, segment_spread = part.spread[:3]
         local: list[Array] = []
         for j in range(count):
             local += [*part.local[j * segments : (j + 1) * segments], segment_spread * normals[1 + j]]
-        longer = part._replace(base=[*part.base, base_spread * normals[0]], local=local)
+        base = 0.0 * normals[0] if self.prior_only else base_spread * normals[0]
+        longer = part._replace(base=[*part.base, base], local=local)
         return _flat(longer)
 
     def parts(self, theta: Sequence[Array]) -> Parts:
-        """Parameters, or the quantities they come from, by their role; one segment more is told by their number."""
-        sizes = [len(names) for names in self._names]
-        if len(theta) > sum(sizes):
-            role = Parts._fields.index
+        """Parameters, or the quantities they come from, by their role.
+
+        One segment and one campaign more are told by their number: a segment adds a base and an effect of each offer, a
+        campaign adds one base.
+        """
+        sizes, role = [len(names) for names in self._names], Parts._fields.index
+        more = len(theta) - sum(sizes)
+        if more > 1:
             sizes[role("base")] += 1
             sizes[role("local")] += len(self.offers)
+        sizes[role("campaign")] += more in {1, 2 + len(self.offers)}
         ends = np.cumsum(sizes).tolist()
         return Parts(*(list(theta[end - size : end]) for end, size in zip(ends, sizes, strict=True)))
 
     @property
     def _names(self) -> Any:  # Parts of names in place of arrays
         segments = [_written(label) for label in self.segments] if len(self.segments) > 1 else []
+        campaigns = [_written(label) for label in self.campaigns] if len(self.campaigns) > 1 else []
         offers = [_written(label) for label in self.offers]
         families = [quantity.name.replace(" ", "_") for quantity in self.strengths]
         covariates = [_written(name) for name, _, _ in self.covariates]
@@ -276,24 +327,32 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
                 ["slope"],
                 [f"organic_{k + 1}" for k in range(len(self.scores))],
                 [f"segment[{segment}]" for segment in segments],
+                [f"campaign[{campaign}]" for campaign in campaigns],
                 [f"covariate[{name}]" for name in covariates],
                 [f"{family}_mean" for family in families],
                 [f"{family}[{offer}]" for family in families for offer in offers],
                 [f"segment_effect[{offer}, {segment}]" for offer in offers for segment in segments],
                 [f"covariate_effect[{offer}, {name}]" for name in covariates for offer in offers],
-                ["offer_spread", *(["base_spread", "segment_spread"] if segments else [])],
+                [
+                    "offer_spread",
+                    *(["base_spread", "segment_spread"] if segments else []),
+                    *(["campaign_spread"] if campaigns else []),
+                ],
             )  # type: ignore[arg-type]  # names, not arrays
         )
 
     def _moved(self, values: Sequence[Array], move: Any) -> tuple[Array, ...]:
         """Pooled terms moved from standard normals to what they are, or back; all others as they are."""
         part = self.parts(values)
-        offer_spread, *of_segments = part.spread
+        spread = dict(zip(self._names.spread, part.spread, strict=True))
         means = [mean for mean in part.mean for _ in self.offers]
-        effect = [move(value, mean, offer_spread) for value, mean in zip(part.effect, means, strict=True)]
-        base = [move(value, 0.0, of_segments[0]) for value in part.base]
-        local = [move(value, 0.0, of_segments[1]) for value in part.local]
-        return _flat(part._replace(base=base, effect=effect, local=local))
+        effect = [move(value, mean, spread["offer_spread"]) for value, mean in zip(part.effect, means, strict=True)]
+        around_zero = {
+            role: [move(value, 0.0, spread[name]) for value in getattr(part, role)]
+            for role, name in SPREADS.items()
+            if role != "effect"
+        }
+        return _flat(part._replace(effect=effect, **around_zero))
 
     def _log_odds(self, theta: tuple[Array, ...], h: History, f: Functions) -> Array:
         organic: Any = h["organic"]
@@ -302,6 +361,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         customers = Customers(
             offer=h["offer"].astype(np.int64),
             segment=h["segment"].astype(np.int64),
+            campaign=h["campaign" if len(self.campaigns) > 1 else "segment"].astype(np.int64),
             organic=organic,
             covariates=[h[column("covariate", k)] for k in range(len(self.covariates))],
             shares=[h[column("share", k)] for k in range(len(self.states))],
@@ -327,8 +387,9 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         for k in range(ends["effect"] - first["effect"]):
             effect, mean = first["effect"] + k, first["mean"] + k // len(self.offers)
             combination[effect, mean], centre[effect] = 1.0, centre[mean]
-        for number, role in enumerate(("effect", "base", "local")):
-            spread[first[role] : ends[role]] = number
+        for role, name in SPREADS.items():
+            if name in names.spread:
+                spread[first[role] : ends[role]] = names.spread.index(name)
         h, ones = history_of(cells), [np.ones(1)] * len(names.spread)
         return Hierarchy(
             centre=centre,
@@ -340,6 +401,11 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             ),
             priors=tuple(quantity.prior for quantity in self.quantities[terms:]),
         )
+
+
+def _standard(names: Sequence[str]) -> list[Quantity]:
+    """Standard normals that pooled terms are made of."""
+    return [Quantity(f"z_{name}", Normal(0, 1), 0.0, "real") for name in names]
 
 
 def _flat(part: Parts) -> tuple[Array, ...]:

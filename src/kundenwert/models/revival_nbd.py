@@ -13,10 +13,11 @@ from kundenwert.errors import SpecificationError
 from kundenwert.models.core import PurchaseModel, Purchases, Quantity, TimeParameters, check_positive
 from kundenwert.models.families.beta_geometric import CONCENTRATION, MEAN_DROPOUT, MEAN_RATE, SHAPE
 from kundenwert.models.kernels.dormancy import RevivingCustomers
-from kundenwert.models.kernels.revival_averages import averages, second_life, tabulated
+from kundenwert.models.kernels.revival_averages import averages, second_life
 from kundenwert.models.kernels.revival_futures import futures, log_gamma
 from kundenwert.models.kernels.revival_histories import Revival, log_likelihood, shares, state_weights
 from kundenwert.models.kernels.revival_questions import from_return_on, in_kind, return_time
+from kundenwert.models.kernels.revival_tables import tabulated
 from kundenwert.priors import Beta, LogNormal
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class RevivalNBD(PurchaseModel[Revival]):
         self, theta: Revival, columns: Mapping[HistoryColumn, Array], asked: Sequence[Expectation]
     ) -> Callable[[History], Array]:
         tables = tabulated(theta, self.k, columns, asked)
-        return lambda h: averages(theta, self.k, self._known(h), tables)
+        return lambda h: averages(self.k, self._known(h), tables)
 
     @override
     def second_life(self, expectation: Expectation, first: float) -> Expectation:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kundenwert.duration import Horizon
     from kundenwert.histories import CohortLabel
     from kundenwert.models.core import Array
 
@@ -54,10 +55,14 @@ class CampaignPosterior(Posterior):
         offers: Sequence[str] = (),
         segments: Sequence[CohortLabel] = (),
         states: Sequence[str] = (),
+        window: Horizon | None = None,
         draws: int = 2000,
         seed: int | None = None,
     ) -> Self:
         """What the priors say of offers before any campaign was seen, labelled "prior only".
+
+        Return probabilities without an offer are the organic ones, exactly: without held-out customers nothing can be
+        said of an error of theirs, and to spread them around would only raise the low ones.
 
         Parameters
         ----------
@@ -69,6 +74,8 @@ class CampaignPosterior(Posterior):
             Labels of segments between which effects may differ.
         states : sequence of str, optional
             Names of the states, for the link :class:`kundenwert.ByState`: those of the organic return.
+        window : Duration or Periods, optional
+            The window that the priors are about; with it, questions about another are refused.
         draws : int
             How many.
         seed : int, optional
@@ -94,9 +101,12 @@ class CampaignPosterior(Posterior):
             offers=tuple(offers) or model.offers,
             segments=tuple(segments) or model.segments,
             states=(tuple(states) or model.states) if model.link.needs_states else (),
+            window=window if window is not None else model.window,
+            campaigns=(),
+            scores=(),
             prior_only=UNTRIED,
         )
-        seed = secrets.randbits(63) if seed is None else seed
+        seed = _checked_seed(seed)
         values = prior_draws(named, draws, np.random.default_rng([seed, zlib.crc32(b"prior")]))
         return cls(
             model=named,
@@ -150,11 +160,30 @@ class CampaignPosterior(Posterior):
         covariates : pandas.DataFrame, optional
             Those of the campaign, one column each, indexed by customer_id.
 
+        Returns
+        -------
+        Response
+            With as many draws as the posterior has, or as the organic return has if these are more and of other
+            purchases than the campaign's. Where several campaigns were learned from, they are those of the next one,
+            whose base is drawn, in each draw, from the population of campaigns.
+
         Raises
         ------
         DataError
-            If the offer, a segment or a state is unknown, or covariates are missing.
+            If the offer, a segment or a state is unknown, covariates are missing, or the organic return is that within
+            another window than the campaign's.
         """
+        return self._response(organic, offer=offer, segment=segment, covariates=covariates)
+
+    def _response(
+        self,
+        organic: OrganicReturn,
+        *,
+        offer: str,
+        segment: Sequence[CohortLabel] | pd.Series | None,
+        covariates: pd.DataFrame | None,
+        campaign: NDArray[np.int64] | None = None,
+    ) -> Response:
         if not isinstance(organic, OrganicReturn):
             message = (
                 "organic takes what kundenwert.organic_return(purchases, histories, window=…) gives, got "
@@ -174,14 +203,17 @@ class CampaignPosterior(Posterior):
                 f"{', '.join(organic.states)}; use the model of purchases of the campaign"
             )
             raise DataError(message)
+        self.model.check_window(organic.window)
+        codes = self._segment_codes(organic, segment)
         chosen, organic_draws = paired(self.model, self.theta, organic)
-        theta = self._with_new_segment() if segment is None else self.theta
+        theta = self._with_new_campaign(self._with_new_segment() if segment is None else self.theta)
         return Response(
             model=self.model,
             theta=tuple(value[chosen] for value in theta),
             organic=organic,
             offer=1 + self.offers.index(offer),
-            segment=self._segment_codes(organic, segment),
+            segment=codes,
+            campaign=np.full(len(organic), len(self.model.campaigns)) if campaign is None else campaign,
             covariates=self._standardised(organic, covariates),
             organic_draws=organic_draws,
         )
@@ -200,7 +232,7 @@ class CampaignPosterior(Posterior):
         Parameters
         ----------
         customers : OrganicReturn or CampaignLog
-            The customers; a campaign brings its segments and covariates along.
+            The customers; a campaign brings its segments and covariates along, and the base it was found to have.
         offers : sequence of str, optional
             Labels; all by default.
         segment, covariates
@@ -215,12 +247,12 @@ class CampaignPosterior(Posterior):
             (their difference), lower, upper, p_negative (that the offer does harm: a sleeping dog if it is high), and
             basis.
         """
-        organic, segment, covariates = _audience(customers, segment, covariates)
+        organic, segment, covariates, campaign = self._audience(customers, segment, covariates)
         tail = (1 - check_interval(interval)) / 2
         chosen = self.offers if offers is None else tuple(offers)
         table = np.empty((6, len(organic), len(chosen)))
         for k, offer in enumerate(chosen):
-            response = self.response(organic, offer=offer, segment=segment, covariates=covariates)
+            response = self._response(organic, offer=offer, segment=segment, covariates=covariates, campaign=campaign)
 
             def work(rows: slice, response: Response = response, k: int = k) -> None:
                 p0, p1 = response.probabilities(rows)
@@ -253,7 +285,7 @@ class CampaignPosterior(Posterior):
         Parameters
         ----------
         customers : OrganicReturn or CampaignLog
-            The customers; a campaign brings its segments and covariates along.
+            The customers; a campaign brings its segments and covariates along, and the base it was found to have.
         segment, covariates
             As for :meth:`response`.
         interval : float
@@ -265,15 +297,18 @@ class CampaignPosterior(Posterior):
             One row per offer and segment, with the segment "all" first: columns customers, p_without, p_return, uplift,
             lower, upper, p_negative and basis.
         """
-        organic, segment, covariates = _audience(customers, segment, covariates)
+        organic, segment, covariates, campaign = self._audience(customers, segment, covariates)
         tail = (1 - check_interval(interval)) / 2
+        if len(organic) == 0:
+            message = "there are no customers to take the average of; expected one at least"
+            raise DataError(message)
         codes = self._segment_codes(organic, segment)
         groups: dict[CohortLabel, NDArray[np.bool_]] = {"all": np.ones(len(organic), dtype=np.bool_)}
         if segment is not None:
             groups |= {label: codes == k for k, label in enumerate(self.segments) if (codes == k).any()}
         rows = []
         for offer in self.offers:
-            response = self.response(organic, offer=offer, segment=segment, covariates=covariates)
+            response = self._response(organic, offer=offer, segment=segment, covariates=covariates, campaign=campaign)
 
             def work(block: slice, response: Response = response) -> Array:
                 both = np.stack(response.probabilities(block))
@@ -310,28 +345,64 @@ class CampaignPosterior(Posterior):
     def _with_new_segment(self) -> tuple[Array, ...]:
         if not self.segments:
             return self.theta
-        stream = np.random.SeedSequence(self.diagnostics.seed or 0, spawn_key=(zlib.crc32(b"new segment"),))
-        normals = np.random.default_rng(stream).standard_normal((1 + len(self.offers), self.values[0].size))
+        normals = self._normals(b"new segment", 1 + len(self.offers))
         theta: tuple[Array, ...] = self.model.with_new_segment(self.theta, list(normals))
         return theta
+
+    def _with_new_campaign(self, theta: tuple[Array, ...]) -> tuple[Array, ...]:
+        if len(self.model.campaigns) < 2:
+            return theta
+        longer: tuple[Array, ...] = self.model.with_new_campaign(theta, self._normals(b"new campaign", 1)[0])
+        return longer
+
+    def _normals(self, purpose: bytes, count: int) -> Array:
+        """Standard normals, shape (count, draws), the same at every call."""
+        stream = np.random.SeedSequence(self.diagnostics.seed or 0, spawn_key=(zlib.crc32(purpose),))
+        return np.random.default_rng(stream).standard_normal((count, self.values[0].size))
+
+    def _audience(
+        self,
+        customers: OrganicReturn | CampaignLog,
+        segment: Sequence[CohortLabel] | pd.Series | None,
+        covariates: pd.DataFrame | None,
+    ) -> tuple[OrganicReturn, Sequence[CohortLabel] | pd.Series | None, pd.DataFrame | None, NDArray[np.int64] | None]:
+        """Customers with what a campaign brings along: segments, covariates, and which campaign they were in."""
+        if not isinstance(customers, CampaignLog):
+            return customers, segment, covariates, None
+        if segment is None and customers.segments and self.segments:
+            segment = [customers.segments[k] for k in customers.segment]
+        campaign = None
+        if customers.campaign is not None:  # one that was not learned from is a new one
+            places = {label: k for k, label in enumerate(self.model.campaigns)}
+            new = len(self.model.campaigns)
+            campaign = np.array([places.get(label, new) for label in customers.campaigns])[customers.campaign]
+        return customers.organic, segment, customers.covariates if covariates is None else covariates, campaign
 
     def _segment_codes(
         self, organic: OrganicReturn, segment: Sequence[CohortLabel] | pd.Series | None
     ) -> NDArray[np.int64]:
         """Position of each customer's segment; one beyond the last if nobody said."""
-        if segment is None or not self.segments:
+        if segment is None:
             return np.full(len(organic), len(self.segments), dtype=np.int64)
+        known = self.model.segments
+        if not known:
+            message = (
+                "segments were given, but this response tells none apart: leave them out, or name the column of a "
+                "campaign before fitting (CampaignLog.from_pandas(…, segment=…)) or the labels for priors "
+                "(CampaignPosterior.from_prior(…, segments=…))"
+            )
+            raise DataError(message)
         labels = list(segment)
         if len(labels) != len(organic):
             message = f"segment has {len(labels)} entries for {len(organic)} customers; expected one per customer"
             raise DataError(message)
-        places = {label: k for k, label in enumerate(self.segments)}
+        places = {label: k for k, label in enumerate(known)}
         codes = np.array([places.get(label, -1) for label in labels], dtype=np.int64)
         if (codes < 0).any():
             first = int(np.argmax(codes < 0))
             message = (
                 f"customer {shown(organic.customer_id, first)} is in the segment {labels[first]!r}, which is unknown "
-                f"here; known are {', '.join(map(repr, self.segments))}. Without segment=…, customers are taken to be "
+                f"here; known are {', '.join(map(repr, known))}. Without segment=…, customers are taken to be "
                 "of a segment that is like these"
             )
             raise DataError(message)
@@ -362,19 +433,16 @@ class CampaignPosterior(Posterior):
 
 
 def prior_draws(model: CampaignModel[Any], draws: int, rng: np.random.Generator) -> tuple[Array, ...]:
-    """Parameters drawn from the priors, each of shape (1, draws)."""
+    """Parameters drawn from the priors, each of shape (1, draws), with organic returns that are right."""
     quantities = [quantity.prior.sample(rng, draws)[None] for quantity in model.quantities]
-    values: tuple[Array, ...] = model.parameters_of(quantities, "campaign")
+    values: tuple[Array, ...] = model.uncorrected(model.parameters_of(quantities, "campaign"))
     return values
 
 
-def _audience(
-    customers: OrganicReturn | CampaignLog,
-    segment: Sequence[CohortLabel] | pd.Series | None,
-    covariates: pd.DataFrame | None,
-) -> tuple[OrganicReturn, Sequence[CohortLabel] | pd.Series | None, pd.DataFrame | None]:
-    if not isinstance(customers, CampaignLog):
-        return customers, segment, covariates
-    if segment is None and customers.segments:
-        segment = [customers.segments[k] for k in customers.segment]
-    return customers.organic, segment, customers.covariates if covariates is None else covariates
+def _checked_seed(seed: int | None) -> int:
+    if seed is None:
+        return secrets.randbits(63)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        message = f"seed must be a whole number of at least 0, got {seed!r}"
+        raise SpecificationError(message)
+    return int(seed)

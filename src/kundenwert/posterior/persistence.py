@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from kundenwert import priors
-from kundenwert.duration import check_unit_or_count
+from kundenwert.duration import Duration, Periods, check_unit_or_count
 from kundenwert.errors import FileFormatError
 from kundenwert.inference.diagnostics import Diagnostics
 from kundenwert.models import (
@@ -50,6 +50,8 @@ PARTS: Final[tuple[type[Any], ...]] = (
     HierarchicalLogit,
     AdditiveHazard,
     ByState,
+    Duration,
+    Periods,
 )
 """What a model may be made of beside numbers and priors."""
 

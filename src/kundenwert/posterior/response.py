@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from kundenwert.histories.campaign_terms import log_odds, shares_of
 from kundenwert.models.core import NUMPY, Customers
+from kundenwert.posterior.base import thinning
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,8 +53,8 @@ class Response:
         The customers, with what they do by themselves.
     offer
         Position of the offer, from 1.
-    segment
-        Position of each customer's segment, shape (customers,).
+    segment, campaign
+        Position of each customer's segment and campaign, shape (customers,).
     covariates
         Standardised, shape (customers, covariates).
     organic_draws
@@ -65,6 +66,7 @@ class Response:
     organic: OrganicReturn
     offer: int
     segment: NDArray[np.int64]
+    campaign: NDArray[np.int64]
     covariates: Array
     organic_draws: NDArray[np.intp]
 
@@ -102,24 +104,34 @@ class Response:
         """All three in one pass."""
         without, under, strengths = self._log_odds(rows)
         p0, p1 = expit(without), expit(under)
-        probability, returns = self._by_state(rows)
-        return ResponseBlock(p0, p1, self.model.link.induced(p0, p1, strengths, probability, returns))
+        each, which = self._organic_draws
+        probability, returns = (part[..., which] for part in self._by_state(rows, each))
+        induced = self.model.link.induced(p0, p1, strengths, probability, returns, states=self.states)
+        return ResponseBlock(p0, p1, induced)
 
-    def _by_state(self, rows: slice) -> tuple[Array, Array]:
+    @property
+    def _organic_draws(self) -> tuple[NDArray[np.intp], NDArray[np.intp] | slice]:
+        """The draws of the organic return that are needed, and which of them each draw here takes."""
+        each, which = np.unique(self.organic_draws, return_inverse=True)
+        return (each, which) if len(each) < self.draws else (self.organic_draws, slice(None))
+
+    def _by_state(self, rows: slice, draws: NDArray[np.intp]) -> tuple[Array, Array]:
         histories, place = np.unique(self.organic.index[rows], return_inverse=True)
-        pick = np.ix_(np.arange(len(self.states)), histories, self.organic_draws)
+        pick = np.ix_(np.arange(len(self.states)), histories, draws)
         return self.organic.probability[pick][:, place], self.organic.returns[pick][:, place]
 
     def _log_odds(self, rows: slice) -> tuple[Array, Array, list[Array]]:
         """Log-odds without and under the offer, and its strengths."""
-        probability, returns = self._by_state(rows)
+        each, which = self._organic_draws
+        probability, returns = self._by_state(rows, each)
         segment = self.segment[rows, None]
         customers = Customers(
             offer=np.full_like(segment, self.offer),
             segment=segment,
-            organic=log_odds(returns.sum(axis=0)),
+            campaign=self.campaign[rows, None],
+            organic=log_odds(returns.sum(axis=0))[:, which],
             covariates=list(self.covariates[rows].T[:, :, None]),
-            shares=list(shares_of(probability, returns)) if self.model.link.needs_states else [],
+            shares=list(shares_of(probability, returns)[..., which]) if self.model.link.needs_states else [],
         )
         without = self.model.without_offer(self.theta, customers, NUMPY)
         strengths = list(self.model.strengths_of(self.theta, customers, NUMPY))
@@ -129,19 +141,18 @@ class Response:
 def paired(
     model: CampaignModel[Any], theta: tuple[Array, ...], organic: OrganicReturn
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Draws of the response and of the organic return that belong together.
+    """Draws of the response and of the organic return that belong together, as positions of equal length.
 
     A correction learned from the held-out goes with the organic probabilities it was learned beside. So if these are of
-    the same posterior of purchases as those of the campaign, each of its draws gets the draw of the response whose
-    principal components are nearest to its own, all different; otherwise both are independent, and evenly thinned.
+    the same posterior of purchases as those of the campaign, every draw of the response gets the organic draw whose
+    principal components are nearest to its own: those that the campaign speaks for come several times, others never.
+    Otherwise the two are independent, and the draws of which there are fewer are repeated evenly.
     """
-    response, common = len(theta[0]), min(organic.draws, len(theta[0]))
-    kept = np.arange(common) * organic.draws // common
-    if not model.scores or organic.source is None or organic.source != model.source:
-        return np.arange(common) * response // common, kept
+    response, organically = len(theta[0]), organic.draws
     scores = np.array(model.scores)
-    if scores.shape[1] != organic.draws:
-        return np.arange(common) * response // common, kept
-    here = np.stack([theta[2 + k] for k in range(len(scores))])
-    apart = ((here[:, None, :] - scores[:, kept, None]) ** 2).sum(axis=0)
-    return linear_sum_assignment(apart)[1], kept
+    if not len(scores) or organic.source is None or organic.source != model.source or scores.shape[1] != organically:
+        count = max(response, organically)
+        return thinning(response, count), thinning(organically, count)
+    learned = np.stack([theta[2 + k] for k in range(len(scores))], axis=1)
+    _, nearest = cKDTree(scores.T).query(learned)
+    return np.arange(response), np.asarray(nearest, dtype=np.intp)

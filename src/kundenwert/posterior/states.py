@@ -113,7 +113,8 @@ class StateValues:
     def second_lives(self, expectation: Expectation, first: float = 1.0) -> Block:
         """What is expected from a purchase on that something makes a customer of each kind make at T.
 
-        That purchase counts `first`; later ones what the expectation says.
+        That purchase counts `first`; later ones what the expectation says. Where customers are told apart by all of
+        their history, and nobody with such a history can be of the kind, it is that purchase alone.
 
         Raises
         ------

@@ -131,8 +131,8 @@ def summarise_all(
 
 
 def _without_nan(ordered: Array, tail: float) -> tuple[Array, Array, Array]:
-    """Mean and quantiles of each sorted row over the draws that are not left out (NaN, sorted last)."""
-    kept = [row[: np.searchsorted(row, np.nan)] for row in ordered]
+    """Mean and quantiles of each sorted row over the draws that are not left out (NaN, sorted last), or NaN."""
+    kept = [row[: max(int(np.searchsorted(row, np.nan)), 1)] for row in ordered]
     lower, upper = ([float(quantile(row, q)) for row in kept] for q in (tail, 1 - tail))
     return np.array([row.mean() for row in kept]), np.array(lower), np.array(upper)
 

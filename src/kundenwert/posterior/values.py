@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories import Cells
-    from kundenwert.models.core import Expectation, PurchaseModel, SpendModel
+    from kundenwert.models.core import Expectation, History, PurchaseModel, SpendModel
 
 DRAWS_PROBED: Final = 24
 LARGEST_MEAN: Final = 1e300  # of amounts; sums over draws are floating-point numbers as well
 TABLE_ERROR: Final = 1e-7
+DRAWS_COUNTED: Final = 16
+COUNTED_AT_ONCE: Final = 8
 
 __all__ = ["Block", "PurchaseValues", "SpendValues"]
 
@@ -91,7 +93,26 @@ class PurchaseValues:
 
     def count_probabilities(self, cells: Cells, horizon: float, up_to: int) -> Array:
         """Posterior mean of P(exactly m purchases in (T, T + horizon]), shape (cells, up_to + 1)."""
+        if self.model.by_history:
+            return self._counts_together(cells, horizon, up_to)
         return np.stack([self.count_probability(cells, horizon, count) for count in range(up_to + 1)], axis=1)
+
+    def _counts_together(self, cells: Cells, horizon: float, up_to: int) -> Array:
+        """The same where several counts cost as much as the largest, which is asked first; some draws at a time."""
+        total = np.zeros((len(cells), up_to + 1))
+        for start in range(0, self.draws, DRAWS_COUNTED):
+            theta = self.model.named([values[start : start + DRAWS_COUNTED] for values in self.theta])
+            for most in range(up_to, -1, -COUNTED_AT_ONCE):
+                counts = range(most, max(-1, most - COUNTED_AT_ONCE), -1)
+                expected = self.model.averaging(theta, cells.columns, [_counting(count, horizon) for count in counts])
+                _add_means(cells, expected, total[:, counts.stop + 1 : most + 1])
+        states_now = self.states_now(cells)
+
+        def gone(rows: slice) -> None:
+            total[rows, 0] += (1 - states_now(rows).sum(axis=0)).sum(axis=-1)
+
+        in_blocks(len(cells), self.draws, gone)
+        return total / self.draws
 
     def count_probability(self, cells: Cells, horizon: float, count: int) -> Array:
         """Posterior mean of P(exactly `count` purchases in (T, T + horizon]), shape (cells,)."""
@@ -195,6 +216,19 @@ class PurchaseValues:
 
     def _nothing(self, rows: slice) -> Array:
         return np.zeros((rows.stop - rows.start, self.draws))
+
+
+def _add_means(cells: Cells, expected: Callable[[History], Array], total: Array) -> None:
+    """Add sums over draws of several expectations, the last one first, to an array (cells, expectations)."""
+
+    def work(rows: slice) -> None:
+        total[rows] += expected(history_of(cells, rows)).sum(axis=(1, 3))[::-1].T
+
+    in_blocks(len(cells), DRAWS_COUNTED * total.shape[1], work)
+
+
+def _counting(count: int, horizon: float) -> Expectation:
+    return lambda customer: customer.count_probability(count, horizon)
 
 
 def _over_states(states: Array, given_state: list[Block], rows: slice) -> Array:

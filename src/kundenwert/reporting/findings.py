@@ -124,9 +124,9 @@ class Findings:
     equity: CustomerEquity
     contribution: pd.DataFrame | None
     segmentation: Segmentation | None
-    phases: pd.DataFrame
-    moves: pd.DataFrame
-    warnings: pd.DataFrame
+    phases: pd.DataFrame | None
+    moves: pd.DataFrame | None
+    warnings: pd.DataFrame | None
     new: NewCustomerValue | None
     second: pd.DataFrame
     counts: pd.DataFrame
@@ -141,7 +141,18 @@ class Findings:
         models = asked.purchases, asked.spend, asked.histories, asked.economics
         ahead, interval, customers = asked.horizon, asked.interval, asked.customers
         why_not: dict[str, str] = {}
-        phases = phase(asked.purchases, asked.histories, rules=asked.rules, interval=interval)
+        phases = flow = warned = None
+        if (model := asked.purchases.model).by_history:
+            why_not["phases"] = (
+                f"phases and warnings go by the silence after so many purchases, and {type(model).__name__} looks at "
+                "every gap between them"
+            )
+        else:
+            phases = phase(asked.purchases, asked.histories, rules=asked.rules, interval=interval)
+            flow = moves(phases, unit=asked.purchases.unit, within=asked.soon)
+            warned = warnings_of(
+                phases, *models, horizon=ahead, rules=asked.rules, customers=customers, interval=interval
+            )
         values = valuation(*models, horizon=ahead, customers=customers)
         customer_id = asked.histories.customer_id
         contribution = segmentation = to_date = None
@@ -176,10 +187,8 @@ class Findings:
             contribution=contribution,
             segmentation=segmentation,
             phases=phases,
-            moves=moves(phases, unit=asked.purchases.unit, within=asked.soon),
-            warnings=warnings_of(
-                phases, *models, horizon=ahead, rules=asked.rules, customers=customers, interval=interval
-            ),
+            moves=flow,
+            warnings=warned,
             new=_new(asked, why_not),
             second=second_purchase(asked.purchases, horizon=asked.rules.horizon, interval=interval),
             counts=purchase_counts(asked.purchases, asked.histories, interval=interval),

@@ -22,7 +22,6 @@ __all__ = ["footer", "key_figures", "subtitle"]
 def key_figures(found: Findings) -> tuple[Fact, ...]:
     """What to see first."""
     currency, equity = found.asked.economics.currency, found.equity
-    marked = found.warnings[found.warnings["warn"]]
     figures = [
         count("Customers", len(found.expected), "customers", "who have bought at least once"),
         money("Expected value", equity.total, currency, f"{ahead(found.asked.horizon)}, after costs"),
@@ -35,7 +34,9 @@ def key_figures(found: Findings) -> tuple[Fact, ...]:
         top = held.index.to_numpy(dtype=np.float64)[-1]
         best = f"of the value is held by the best {in_percent(top)}"
         figures.append(share("Concentration", float(held.iloc[-1]), best))
-    figures.append(count("To act on now", len(marked), "customers", "whose silence is unusual"))
+    if found.warnings is not None:
+        marked = int(found.warnings["warn"].sum())
+        figures.append(count("To act on now", marked, "customers", "whose silence is unusual"))
     return tuple(figures)
 
 

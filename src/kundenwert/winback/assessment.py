@@ -121,7 +121,7 @@ def assess_response(
             f"{', '.join(map(repr, log.offers)) or 'none'}"
         )
         raise DataError(message)
-    segment = [chosen.segments[k] for k in chosen.segment] if chosen.segments else None
+    segment = [chosen.segments[k] for k in chosen.segment] if posterior.segments and chosen.segments else None
     response = posterior.response(chosen.organic, offer=offer, segment=segment, covariates=chosen.covariates)
     without, under = _means(response)
     returned = chosen.returned.astype(np.float64)

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.winback.capping import p_within, within_cap
-from kundenwert.winback.choice import Choice, choose, offer_at
+from kundenwert.winback.choice import Choice, choose, offers_before
 from kundenwert.winback.gains import Spending, Totals, summary_of
+from kundenwert.winback.lots import PRIORITY, lots
 from kundenwert.winback.plan import DECISIONS, WinbackPlan
 from kundenwert.winback.timing import timing_of, timing_table
 
@@ -62,6 +63,7 @@ class Decided:
         self.setting, self.positions, self.eligible, self.held = setting, positions, eligible, held
         self.interval = interval
         self.ids = setting.histories.customer_id.take(positions)
+        self.priority = lots(self.ids, setting.seed, PRIORITY)
         self.timing: pd.DataFrame | None = None
         self.postponed = np.zeros(len(positions), dtype=np.bool_)
         shape = (len(positions), len(setting.offers))
@@ -80,20 +82,27 @@ class Decided:
     def plan(self, budget: float, cap: float | None, probability: float, hold_out: float) -> WinbackPlan:
         """Choose, and say what it brings."""
         free = ~(self.held | self.postponed)
-        value, spend = self.value[free], self.spend[free]
+        value, spend, priority = self.value[free], self.spend[free], self.priority[free]
+
+        def choice_of(allowed: float) -> Choice:
+            return choose(value, spend, allowed, priority, comparable=bool(self.held.any()))
+
         if cap is None:
-            choice = choose(value, spend, budget)
-            limit = budget
+            choice, limit = choice_of(budget), budget
         else:
             choice, limit = within_cap(
-                value, spend, budget, lambda tried: self._spending(free, tried), cap=cap, probability=probability
+                choice_of, lambda tried: self._spending(free, tried), min(budget, cap), cap=cap, probability=probability
             )
-        totals = self._totals(free, choice)
+        totals, spending = self._totals(free, choice)
         offer = np.full(len(self.positions), -1)
         offer[free] = choice.offer
-        intended = offer.copy()
+        # one rule for all: before the cut, by price and priority; who was contacted beyond it is compared with nobody
+        intended = np.full_like(offer, -1)
+        intended[free] = np.where(choice.by_rule, choice.offer, -1)
         measured = self.held & ~self.postponed
-        intended[measured] = offer_at(self.value[measured], self.spend[measured], choice.shadow_price)
+        intended[measured] = offers_before(
+            self.value[measured], self.spend[measured], self.priority[measured], choice.cut
+        )
         bound = cap if cap is not None else budget
         setting = self.setting
         return WinbackPlan(
@@ -105,7 +114,7 @@ class Decided:
             budget=budget,
             hard_cap=cap,
             hard_cap_probability=probability,
-            p_within_cap=p_within(totals.spending, bound),
+            p_within_cap=p_within(spending, bound),
             shadow_price=choice.shadow_price,
             optimality_gap=choice.gap if cap is None or limit >= min(budget, cap) else math.nan,
             hold_out=hold_out,
@@ -118,12 +127,14 @@ class Decided:
             setting=setting,
         )
 
-    def _totals(self, free: NDArray[np.bool_], choice: Choice) -> Totals:
+    def _totals(self, free: NDArray[np.bool_], choice: Choice) -> tuple[Totals, Spending]:
         """Joint draws of what a choice brings and costs."""
         if not (choice.offer >= 0).any():
-            return Totals(*np.zeros((len(Totals._fields), 1)))
+            return Totals(*np.zeros((len(Totals._fields), 1))), Spending(*np.zeros((2, 1)))
         gains, numbers = self._contacted(free, choice)
-        return gains.totals(numbers[None])[0]
+        totals = gains.totals(numbers[None])[0]
+        # where many redeem, their sum is normal, and need not be looked at one by one
+        return totals, gains.spending(numbers) if gains.may_be_counted(numbers) else totals.spending
 
     def _spending(self, free: NDArray[np.bool_], choice: Choice) -> Spending:
         """Joint draws of what a choice costs."""
@@ -163,7 +174,7 @@ class Decided:
             p_without_upper,
             found.p_harms[at],
             found.returns[at],
-            found.spend[at] - contact,
+            np.where(redemption > 0, found.spend[at] - contact, 0.0),
             redemption * np.minimum(p_without, found.p_return[0][at]),
             contact,
             found.spend[at],
@@ -187,7 +198,8 @@ class Decided:
         numbers = np.full((len(names), len(customer_id)), np.nan)
         if self.assessed is not None:
             found = self.assessed
-            shown = np.where(intended >= 0, intended, self.value.argmax(axis=1))
+            made = np.maximum(offer, intended)
+            shown = np.where(made >= 0, made, self.value.argmax(axis=1))
             at = (self.index, shown)
             parts = (*found.value, found.p_pays, found.p_return[0])
             numbers[:, self.positions] = [
@@ -207,8 +219,14 @@ def _totals_table(totals: Totals, contacted: int, interval: float) -> pd.DataFra
         "returns_without": totals.returns_without,
         "additional_returns": totals.returns - totals.returns_without,
     }
-    found = [summary_of(values, interval) for values in rows.values()]
-    return pd.DataFrame(found, index=pd.Index(rows), columns=["mean", "lower", "upper"])
+    found = [(*summary_of(values, interval), _mc_error(values)) for values in rows.values()]
+    return pd.DataFrame(found, index=pd.Index(rows), columns=["mean", "lower", "upper", "mc_error"])
+
+
+def _mc_error(values: Array) -> float:
+    """Standard error of a mean over draws; 0 of a single one, which is what is known."""
+    some = values[~np.isnan(values)]
+    return float(some.std(ddof=1) / math.sqrt(len(some))) if len(some) > 1 else 0.0
 
 
 def _today(histories: CustomerHistories) -> pd.Timestamp | None:

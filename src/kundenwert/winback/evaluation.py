@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 import pandas as pd
-from scipy.special import betaincinv, ndtri
+from scipy.special import betaincinv
 
-from kundenwert.errors import SpecificationError
+from kundenwert.errors import ComparisonWarning, DataError, SpecificationError
 from kundenwert.fitting import fit
+from kundenwert.histories import CampaignLog
 from kundenwert.posterior.summary import check_interval
-from kundenwert.priors import LogNormal
+from kundenwert.winback.comparison import Outcome, difference
 from kundenwert.winback.forecast import Forecast
 from kundenwert.winback.outcomes import log_of, outcomes_of, pooled
+from kundenwert.winback.relearning import WindowSpend, relearned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoDataFrame
     from numpy.typing import NDArray
 
-    from kundenwert.histories import CampaignLog
     from kundenwert.inference import ImportanceSampling
     from kundenwert.inference.methods import MAP, NUTS
     from kundenwert.models.core import Array
@@ -34,8 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["CampaignEvaluation", "evaluate_campaign"]
 
 CLASSES: Final = 10
-FEWEST: Final = 2  # customers of a group, of whom a variance can be told
-FEWEST_BUYERS: Final = 5  # whose amounts are worth comparing
+FEW: Final = 30  # held-out to compare with, below which effects are hardly told from chance
 
 
 @final
@@ -49,15 +50,18 @@ class CampaignEvaluation:
         What the contacted did beyond what they would have done, in total: ``additional_returns``;
         ``incremental_value``, with returns valued as the plan valued them; and, if spend is known,
         ``profit_in_window``, from what was really spent. Columns ``predicted``, ``realised``, ``lower`` and ``upper``
-        (the last three by comparison with the hold-out; NaN if nobody was held out).
+        (the last three by comparison with the hold-out; NaN if nobody was held out). The few whom the plan contacted
+        beyond its rule, because they fitted into the rest of the budget, are not in it.
     by_offer : pandas.DataFrame
         One row an offer: ``contacted``, ``held_out``, the shares that returned, and ``uplift`` with ``lower``,
-        ``upper`` and ``predicted``.
+        ``upper`` and ``predicted``. Intervals of shares and returns add a return and a silence to both groups (Agresti
+        and Caffo), those of amounts are by Student's t besides: they hold for ten held-out as well.
     calibration : pandas.DataFrame
         Contacted and held-out in classes of their predicted return probability: ``customers``, ``predicted``,
         ``returned`` (the share) with ``lower`` and ``upper``, which hold the chance of so few customers.
     response : CampaignPosterior or None
-        For the next round: learned from this campaign and the earlier ones together.
+        For the next round: learned from this campaign and the earlier ones together. None if that was not asked for,
+        or if nobody was ever held out, so that there is nothing to learn effects from.
     offers : tuple of Offer
         For the next round: with what was learned of second lives, if spend is known.
     log : CampaignLog
@@ -97,8 +101,13 @@ def evaluate_campaign(
 ) -> CampaignEvaluation:
     """Compare the contacted with the held-out to whom the plan would have made an offer, and learn from both.
 
-    The held-out were drawn by chance before anything was chosen, so the difference is what the offers caused. What was
-    predicted without an offer is taken off both sides first: that makes the comparison more precise and cannot bias it.
+    The held-out were drawn by chance before anything was chosen, and one rule says of all what they were to be sent, so
+    the difference is what the offers caused. What was predicted without an offer is taken off both sides first: that
+    makes the comparison more precise and cannot bias it.
+
+    The factor on second lives is learned from what the contacted spend who return, against the held-out who do, and
+    what the model of purchases expects of both within the window. Those who are brought back are taken to return in the
+    middle of it; if they come earlier, they have more time to buy again, and the factor is found too large.
 
     Parameters
     ----------
@@ -128,9 +137,15 @@ def evaluate_campaign(
         If the outcome of a customer who was contacted or held out is missing; names the first.
     SpecificationError
         If the response was learnt from campaigns and `earlier` is empty.
+
+    Warns
+    -----
+    ComparisonWarning
+        If fewer than 30 of the held-out would have been contacted, or if there is no hold-out to learn from.
     """
     check_interval(interval)
     _check_plan(plan)
+    earlier = _checked_logs(earlier)
     if learn and not plan.prior_only and not earlier:
         message = (
             "the response of this plan was learnt from a campaign, which the next posterior must not forget; hand its "
@@ -140,13 +155,20 @@ def evaluate_campaign(
     chosen = plan.table[plan.table["intended_offer"].notna()]
     frame = outcomes_of(outcomes, chosen, returned, spend)
     observed = _Observed.of(plan, frame)
+    held = int((~observed.contacted).sum())
+    if plan.hold_out > 0 and held < FEW:
+        message = (
+            f"only {held} of the held-out would have been contacted, so that what the offers brought is hardly told "
+            f"from chance; expected {FEW} or more. Hold out a larger share next time, or several campaigns together"
+        )
+        warnings.warn(message, ComparisonWarning, stacklevel=2)
     log = log_of(plan, frame)
     return CampaignEvaluation(
         profit=observed.profit(interval),
         by_offer=observed.by_offer(interval),
         calibration=observed.calibration(interval),
         response=_learned(plan, [*earlier, log], method, seed) if learn else None,
-        offers=tuple(_updated(offer, observed) for offer in plan.setting.offers),
+        offers=observed.next_offers(interval),
         log=log,
         interval=float(interval),
     )
@@ -158,6 +180,7 @@ class _Observed:
     """Contacted and held-out customers, what was predicted of them, and what they did."""
 
     plan: WinbackPlan
+    positions: NDArray[np.int64]
     forecast: Forecast
     offer: NDArray[np.int64]
     contacted: NDArray[np.bool_]
@@ -171,6 +194,7 @@ class _Observed:
         positions = plan.table.index.get_indexer(frame.index)
         return cls(
             plan,
+            positions,
             Forecast.of(plan.setting, positions, offer),
             offer,
             frame["contacted"].to_numpy(dtype=np.bool_),
@@ -180,24 +204,64 @@ class _Observed:
 
     def profit(self, interval: float) -> pd.DataFrame:
         """Totals over the contacted."""
-        of, sent = self.forecast, self.contacted
-        cost = sent * (of.contact + self.returned * of.redemption)
+        of, sent, number = self.forecast, self.contacted, int(self.contacted.sum())
+        contact, redemption = sent * of.contact, sent * of.redemption
         without = of.p_without * of.value_returned_without + (1 - of.p_without) * of.value_silent
-        back = np.where(sent, of.value_returned, of.value_returned_without)
-        value = np.where(self.returned == 1, back, of.value_silent) - cost
-        totals = self.plan.totals["mean"]
+        back = np.where(sent, of.value_returned, of.value_returned_without) - redemption
+        table = self.plan.table.iloc[self.positions[sent]]
         rows = {
-            "additional_returns": (totals["additional_returns"], self.returned, of.p_without),
-            "incremental_value": (totals["value"], value, without),
+            "additional_returns": (
+                (table["p_return"] - table["p_return_without"]).sum(),
+                self._outcome(1 - of.p_without, -of.p_without, limit=1.0),
+            ),
+            "incremental_value": (
+                table["mean"].sum(),
+                self._outcome(back - contact - without, of.value_silent - contact - without),
+            ),
         }
         if self.spend is not None:
-            earned = of.margin * self.spend - of.order_cost * self.returned - cost
-            rows["profit_in_window"] = (math.nan, earned, np.zeros_like(earned))
+            spent = self.spend[self.returned == 1]
+            usual = float(spent.mean()) if len(spent) else math.nan
+            left = of.order_cost + redemption
+            earned = of.margin * self.spend - left * self.returned - contact
+            rows["profit_in_window"] = (math.nan, Outcome(earned, of.margin * usual - left - contact, -contact))
         found = {}
-        for name, (predicted, outcome, expected) in rows.items():
-            realised = _difference(outcome - expected, sent, self.offer, interval)
-            found[name] = (predicted, *(number * int(sent.sum()) for number in realised))
+        for name, (predicted, outcome) in rows.items():
+            realised = difference(outcome, sent, self.offer, interval)
+            found[name] = (predicted, *(each * number for each in realised))
         return pd.DataFrame.from_dict(found, orient="index", columns=["predicted", "realised", "lower", "upper"])
+
+    def _outcome(self, if_returned: Array, if_not: Array, *, limit: float = math.inf) -> Outcome:
+        """What is the case of each customer, by whether they returned."""
+        return Outcome(np.where(self.returned == 1, if_returned, if_not), if_returned, if_not, limit)
+
+    @property
+    def _returns(self) -> Outcome:
+        return self._outcome(np.ones_like(self.returned), np.zeros_like(self.returned), limit=1.0)
+
+    def next_offers(self, interval: float) -> tuple[Offer, ...]:
+        """The offers, with what was learned of their second lives."""
+        offers, sent = self.plan.setting.offers, self.contacted
+        if self.spend is None or not sent.any() or sent.all():
+            return offers
+        expected = WindowSpend.of(self.plan.setting, self.positions, self.offer, sent)
+        excess = self._outcome(1 - expected.p_without, -expected.p_without, limit=1.0)
+        found = []
+        for place, offer in enumerate(offers):
+            mine = self.offer == place
+            learned = relearned(
+                offer,
+                place,
+                expected,
+                difference(excess.take(mine), sent[mine], self.offer[mine], interval),
+                interval,
+                spend=self.spend,
+                contacted=sent,
+                mine=mine,
+                returned=self.returned,
+            )
+            found.append(learned)
+        return tuple(found)
 
     def by_offer(self, interval: float) -> pd.DataFrame:
         """Shares that returned, and their difference."""
@@ -206,7 +270,7 @@ class _Observed:
             here = self.offer == place
             sent, held = here & self.contacted, here & ~self.contacted
             change = self.forecast.p_return - self.forecast.p_without
-            uplift = _difference(self.returned[here], self.contacted[here], self.offer[here], interval)
+            uplift = difference(self._returns.take(here), self.contacted[here], self.offer[here], interval)
             rows[offer.label] = (
                 int(sent.sum()),
                 int(held.sum()),
@@ -237,76 +301,34 @@ class _Observed:
         return pd.DataFrame(rows, columns=names)
 
 
-def _difference(
-    outcome: Array, sent: NDArray[np.bool_], offer: NDArray[np.int64], interval: float
-) -> tuple[float, float, float]:
-    """Mean of the contacted less mean of the held-out, offer by offer if there are enough of both, with its interval.
-
-    Offers are weighted by how many got them. NaN without a comparison.
-    """
-    groups = [offer == place for place in np.unique(offer)]
-    counts = [(int((here & sent).sum()), int((here & ~sent).sum())) for here in groups]
-    if any(min(pair) < FEWEST for pair in counts if pair[0]):
-        groups = [np.ones(len(offer), dtype=np.bool_)]  # held-out and contacted are alike as a whole
-    else:
-        groups = [here for here, pair in zip(groups, counts, strict=True) if pair[0]]
-    mean, variance, total = 0.0, 0.0, max(int(sent.sum()), 1)
-    if not groups:
-        return math.nan, math.nan, math.nan
-    for here in groups:
-        treated, held = outcome[here & sent], outcome[here & ~sent]
-        if min(len(treated), len(held)) < FEWEST:
-            return math.nan, math.nan, math.nan
-        weight = len(treated) / total
-        mean += weight * float(treated.mean() - held.mean())
-        variance += weight**2 * float(treated.var(ddof=1) / len(treated) + held.var(ddof=1) / len(held))
-    half = float(ndtri((1 + interval) / 2)) * math.sqrt(variance)
-    return mean, mean - half, mean + half
-
-
 def _mean(values: Array) -> float:
     return float(values.mean()) if len(values) else math.nan
 
 
-def _updated(offer: Offer, observed: _Observed) -> Offer:
-    """The offer with what was learned of its second lives; as it was if there is too little to learn from.
-
-    Of the contacted who returned, a share w was brought back, by the plan's prediction. If they spend f times what
-    those spend who return anyway, the contacted who returned spend 1 - w + w f times what the held-out spend who did.
-    """
-    place = observed.plan.setting.offers.index(offer)
-    if observed.spend is None:
-        return offer
-    bought = (observed.offer == place) & (observed.returned == 1) & (observed.spend > 0)
-    sent, held = (observed.spend[bought & group] for group in (observed.contacted, ~observed.contacted))
-    here = (observed.offer == place) & observed.contacted
-    if min(len(sent), len(held)) < FEWEST_BUYERS or not here.any():
-        return offer
-    p_return, p_without = (part[here].sum() for part in (observed.forecast.p_return, observed.forecast.p_without))
-    share = max(p_return - p_without, 0.0) / p_return if p_return > 0 else 0.0
-    ratio = math.log(sent.mean() / held.mean())
-    variance = sent.var(ddof=1) / len(sent) / sent.mean() ** 2 + held.var(ddof=1) / len(held) / held.mean() ** 2
-    if share == 0 or variance == 0:
-        return offer
-    prior = offer.second_life
-    score = ndtri((np.arange(2001) + 0.5) / 2001)
-    log_factor = prior.mu + prior.sigma * score
-    miss = ratio - np.log1p(share * np.expm1(log_factor))
-    weight = np.exp(-0.5 * (miss**2 - (miss**2).min()) / variance)
-    weight /= weight.sum()
-    mu = float(weight @ log_factor)
-    sigma = math.sqrt(float(weight @ (log_factor - mu) ** 2))
-    return replace(offer, second_life=LogNormal(mu, sigma))
-
-
 def _learned(
     plan: WinbackPlan, logs: list[CampaignLog], method: ImportanceSampling | NUTS | MAP | None, seed: int | None
-) -> CampaignPosterior:
-    """The response fitted to all campaigns together."""
+) -> CampaignPosterior | None:
+    """The response fitted to all campaigns together; None, with a warning, if it takes a hold-out and there is none."""
     log = logs[0] if len(logs) == 1 else pooled(logs)
     model = plan.setting.campaign.model
     known = dict.fromkeys([*model.offers, *log.offers])
-    return fit(replace(model, offers=tuple(known)), log, method=method, seed=seed)  # type: ignore[type-var]
+    try:
+        return fit(replace(model, offers=tuple(known)), log, method=method, seed=seed)  # type: ignore[type-var]
+    except DataError as error:
+        if (log.offer == 0).any():
+            raise
+        message = f"nothing was learned of the response, so that the evaluation has none: {error}"
+        warnings.warn(message, ComparisonWarning, stacklevel=3)
+        return None
+
+
+def _checked_logs(logs: object) -> tuple[CampaignLog, ...]:
+    found = (logs,) if isinstance(logs, CampaignLog) else tuple(logs) if isinstance(logs, (list, tuple)) else (logs,)
+    for log in found:
+        if not isinstance(log, CampaignLog):
+            message = f"earlier takes the logs of earlier campaigns, [evaluation.log], got {log!r} among them"
+            raise SpecificationError(message)
+    return found
 
 
 def _check_plan(plan: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["explained"]
+
+EQUAL: Final = 1e-9  # what a customer brings per unit is the same as what another does
 
 
 def explained(
@@ -48,7 +50,7 @@ def explained(
     for name, row in shown.iterrows():
         sentences.append(_on_offer(str(name), row, currency, interval))
     best = shown.iloc[0]
-    sentences.append(_why(decision, str(shown.index[0]), best, currency, shadow_price))
+    sentences.append(_why(decision, str(shown.index[0]), best, _short(offers, currency, shadow_price)))
     if prior_only:
         sentences.append("No campaign was seen yet: the effect of the offer is an assumption, not a measurement.")
     return " ".join(sentences)
@@ -72,7 +74,7 @@ def _on_offer(name: str, row: pd.Series, currency: str, interval: float) -> str:
     )
 
 
-def _why(decided: Mapping[Any, Any], name: str, row: pd.Series, currency: str, shadow_price: float) -> str:
+def _why(decided: Mapping[Any, Any], name: str, row: pd.Series, short: str) -> str:
     match decided["decision"]:
         case "contact":
             return f"The plan sends '{name}'."
@@ -89,11 +91,17 @@ def _why(decided: Mapping[Any, Any], name: str, row: pd.Series, currency: str, s
         case _ if row["mean"] <= 0:
             return "No offer is expected to pay: nothing is sent."
         case _:
-            each = row["mean"] / row["expected_spend"]
-            return (
-                f"It would pay, but brings {_money(each, currency)} per unit spent, and the budget goes to those who "
-                f"bring {_money(shadow_price, currency)} or more: nothing is sent."
-            )
+            return f"{short}: nothing is sent."
+
+
+def _short(offers: pd.DataFrame, currency: str, shadow_price: float) -> str:
+    """Why the budget does not reach to the customer."""
+    costs = offers["expected_spend"]
+    each = float((offers["mean"] / costs.where(costs > 0)).max())
+    brings = f"It would pay, and brings {_money(each, currency)} per unit spent"
+    if each >= shadow_price * (1 - EQUAL):
+        return f"{brings}, as the last who are contacted do, but the budget is spent. Chance decided between them"
+    return f"{brings}, but the budget goes to those who bring more"
 
 
 def _share(value: float) -> str:

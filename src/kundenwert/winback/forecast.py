@@ -74,7 +74,7 @@ class Forecast:
                 back = changed + (gain.p_return - gain.p_without) * _over_states(stays * worth.waiting, stays)
                 returned[block, place] = np.nanmean(back, axis=-1) / p_return[block, place]
 
-        in_parallel(work, blocks_of(rows, outlook.draws))
+        in_parallel(work, blocks_of(rows, gains.draws))
         at = (index, offer)
         own, margin = outlook.kinds.own, setting.economics.margin
         level = margin.values[0] if isinstance(margin, Schedule) else 1.0  # a schedule is not a customer's own

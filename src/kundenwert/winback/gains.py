@@ -10,7 +10,7 @@ would have returned, what they are worth after an organic return is lost, and th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 import numpy as np
 
@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from kundenwert.histories.organic import OrganicReturn
     from kundenwert.models.core import Array
     from kundenwert.posterior import CampaignPosterior, Response
+    from kundenwert.posterior.response import ResponseBlock
     from kundenwert.winback.offers import Offer
     from kundenwert.winback.outlook import Chances, Outlook, Worth
 
 __all__ = ["Assessment", "Gain", "Gains", "Spending", "Totals", "summary_of"]
+
+COUNTED: Final = 10_000  # customers who may redeem, of whom each can be looked at
 
 
 class Gain(NamedTuple):
@@ -86,10 +89,15 @@ class Totals(NamedTuple):
 
 
 class Spending(NamedTuple):
-    """Expected spend in total, and its variance given the parameters: customers' own chance; shape (draws,)."""
+    """Expected spend in total, and its variance given the parameters: customers' own chance; shape (draws,).
+
+    Where few are contacted, also what it hangs on: how many of a kind may redeem what, shape (kinds,), and with which
+    probability, shape (kinds, draws).
+    """
 
     mean: Array
     variance: Array
+    kinds: tuple[Array, Array, Array] | None = None
 
 
 @final
@@ -102,7 +110,7 @@ class Gains:
     outlook
         Who returns by themselves, and what they are worth.
     campaign
-        How they respond; its draws go with those of the outlook.
+        How they respond; its draws go with those of the outlook, or all of them with its only one.
     offers
         The offers.
     contact, redemption
@@ -128,6 +136,11 @@ class Gains:
     def __len__(self) -> int:
         return len(self.outlook)
 
+    @property
+    def draws(self) -> int:
+        """Number of draws; the outlook has as many, or one if purchases are known."""
+        return int(self.factors.shape[1])
+
     def gain(
         self,
         organic: OrganicReturn,
@@ -148,12 +161,19 @@ class Gains:
         factor = self.factors[place]
         up = np.maximum(induced, 0.0)
         returns = (up * (factor * worth.regained - worth.waiting)).sum(axis=0)
-        if (down := np.minimum(induced, 0.0)).any():
+        down = np.minimum(induced, 0.0)
+        if down.any():
             returns += (down * (value_given_return(chances, worth) - worth.waiting)).sum(axis=0)
-        if worth.returning_service is not None and worth.waiting_service is not None:
-            returns -= induced.sum(axis=0) * (worth.returning_service - worth.waiting_service)
+        if worth.service is not None:
+            returns -= (up * (worth.service.regained - worth.service.waiting)).sum(axis=0)
+            returns -= (down * (worth.service.returning - worth.service.waiting)).sum(axis=0)
         spend = self.contact[at, place, None] + p_return * self.redemption[at, place, None]
         return Gain(returns - spend, returns, p_return, p_without, spend)
+
+    def responses(self, organic: OrganicReturn, rows: slice, place: int) -> ResponseBlock:
+        """What the rows of a slice do without an offer, with it, and who of them is brought back by it."""
+        at = np.arange(rows.start, rows.stop)
+        return self._response(organic, at, place).block(slice(0, len(at)))
 
     def _response(self, organic: OrganicReturn, at: NDArray[np.intp], place: int) -> Response:
         """What the rows at these positions do under an offer."""
@@ -197,7 +217,7 @@ class Gains:
                 if place == 0:
                     without[0][block], without[1][block], without[2][block] = _summary(gain.p_without, tail)
 
-        in_parallel(work, blocks_of(rows, self.outlook.draws))
+        in_parallel(work, blocks_of(rows, self.draws))
         if not np.isfinite(mean).all():
             message = (
                 "the value of an offer has no number for some customers: parameters or costs are too extreme for it; "
@@ -223,16 +243,22 @@ class Gains:
             for place, _, gain in self.each(block, lambda _: every):
                 result[block, place] = _mean(gain.value)
 
-        in_parallel(work, blocks_of(len(self), self.outlook.draws))
+        in_parallel(work, blocks_of(len(self), self.draws))
         return result
+
+    def may_be_counted(self, customers: Array) -> bool:
+        """Whether so few may redeem that each of them can be looked at."""
+        return bool((customers * (self.redemption > 0)).sum() <= COUNTED)
 
     def spending(self, customers: Array) -> Spending:
         """Spend on so many customers of each row, each with an offer: shape (rows, offers) of numbers."""
+        counted = self.may_be_counted(customers)
 
-        def work(block: slice) -> Array:
-            sums = np.zeros((2, self.outlook.draws))
+        def work(block: slice) -> tuple[Array, list[tuple[Array, Array, Array]]]:
+            sums = np.zeros((2, self.draws))
+            kinds: list[tuple[Array, Array, Array]] = []
             if not (here := customers[block]).any():
-                return sums
+                return sums, kinds
             organic = self.outlook.organic(block, self.ids[block])
             for place in np.flatnonzero(here.any(axis=0)).tolist():
                 within = np.flatnonzero(here[:, place])
@@ -241,10 +267,17 @@ class Gains:
                 number, contact, redeemed = here[within, place], self.contact[at, place], self.redemption[at, place]
                 sums[0] += number @ contact + (number * redeemed) @ p_return
                 sums[1] += (number * redeemed**2) @ (p_return * (1 - p_return))
-            return sums
+                if counted and (costly := redeemed > 0).any():
+                    kinds.append((number[costly], redeemed[costly], p_return[costly]))
+            return sums, kinds
 
-        parts = in_parallel(work, blocks_of(len(self), self.outlook.draws))
-        return Spending(*sum(parts, start=np.zeros((2, self.outlook.draws))))
+        parts = in_parallel(work, blocks_of(len(self), self.draws))
+        mean, variance = sum((sums for sums, _ in parts), start=np.zeros((2, self.draws)))
+        found = [kind for _, kinds in parts for kind in kinds]
+        if not found:
+            return Spending(mean, variance)
+        number, redeemed, p_return = (np.concatenate(each) for each in zip(*found, strict=True))
+        return Spending(mean, variance, (number, redeemed, p_return))
 
     def totals(self, customers: Array) -> list[Totals]:
         """Totals over so many customers of each row, each with an offer: shape (sets, rows, offers) of numbers."""
@@ -252,7 +285,7 @@ class Gains:
 
         def work(block: slice) -> Array:
             here = customers[:, block]
-            sums = np.zeros((len(Totals._fields), sets, self.outlook.draws))
+            sums = np.zeros((len(Totals._fields), sets, self.draws))
             for place, within, gain in self.each(block, lambda place: np.flatnonzero(here[:, :, place].any(axis=0))):
                 number = here[:, within, place]
                 parts = (gain.value, gain.spend, gain.p_return, gain.p_without)
@@ -261,8 +294,8 @@ class Gains:
                 sums[-1] += (number * redeemed**2) @ (gain.p_return * (1 - gain.p_return))
             return sums
 
-        parts = in_parallel(work, blocks_of(len(self), self.outlook.draws))
-        total = sum(parts, start=np.zeros((len(Totals._fields), sets, self.outlook.draws)))
+        parts = in_parallel(work, blocks_of(len(self), self.draws))
+        total = sum(parts, start=np.zeros((len(Totals._fields), sets, self.draws)))
         return [Totals(*total[:, place]) for place in range(sets)]
 
 

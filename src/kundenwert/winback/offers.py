@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Offer", "check_offers", "costs_of", "eligible_for"]
 
 NOW: Final = Duration(0.0)
+LARGEST: Final = 100.0  # logarithm of a factor on a second life
+WIDE: Final = 9.0  # standard deviations that it may be off
 
 
 @final
@@ -41,7 +43,8 @@ class Offer:
         What it costs to make the offer: printing, postage, a call. Paid for everyone who gets it.
     redemption_cost : float or PerCustomer
         What it costs when a customer who got it buys within the window: the voucher, the gift. Paid for everyone who
-        returns, also those who would have returned anyway.
+        returns, also those who would have returned anyway. It counts in full, as if it were paid today: over a long
+        window, that is a little cautious.
     silent_for : Duration
         Make it only to customers whose last purchase is at least so long ago.
     eligible : PerCustomer, optional
@@ -82,6 +85,12 @@ class Offer:
             message = (
                 f"second_life of offer {self.label!r} takes kundenwert.LogNormal(mu, sigma) of a factor around 1; got "
                 f"{self.second_life!r}"
+            )
+            raise SpecificationError(message)
+        if abs(self.second_life.mu) + WIDE * self.second_life.sigma > LARGEST:
+            message = (
+                f"second_life of offer {self.label!r} is a factor around 1, such as kundenwert.LogNormal(0.0, 0.2); "
+                f"got {self.second_life!r}, of which the logarithm may be beyond {LARGEST:.0f}"
             )
             raise SpecificationError(message)
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from kundenwert.errors import RowError, SpecificationError
 from kundenwert.histories import CampaignLog, OrganicReturn
+from kundenwert.histories.campaign_terms import same_length
 from kundenwert.histories.tables import customer_table, numbers
 from kundenwert.histories.validation import shown
 from kundenwert.winback.organic import organic_return
@@ -100,7 +101,10 @@ def log_of(plan: WinbackPlan, frame: pd.DataFrame) -> CampaignLog:
 
 
 def pooled(logs: Sequence[CampaignLog]) -> CampaignLog:
-    """Campaigns, one after the other, as one; a customer of several is a customer in each.
+    """Campaigns, one after the other, as one log that tells them apart; a customer of several is a customer in each.
+
+    They are told apart because each has a level of returns of its own, and a share of held-out of its own: taken for
+    one, a good season in a campaign with few held-out would pass for an effect.
 
     Raises
     ------
@@ -110,7 +114,7 @@ def pooled(logs: Sequence[CampaignLog]) -> CampaignLog:
     first = logs[0]
     for log in logs[1:]:
         same = (
-            log.window == first.window
+            same_length(log.window, first.window)
             and log.organic.states == first.organic.states
             and bool(log.segments) == bool(first.segments)
             and (log.covariates is None) == (first.covariates is None)
@@ -124,7 +128,7 @@ def pooled(logs: Sequence[CampaignLog]) -> CampaignLog:
     ids = pd.Index(
         [f"{number}:{each}" for number, log in enumerate(logs) for each in log.customer_id], name="customer_id"
     )
-    draws = min(log.organic.draws for log in logs)
+    draws = min((log.organic.draws for log in logs if log.organic.draws > 1), default=1)
     offset, index, probability, returns = 0, [], [], []
     for log in logs:
         kept = np.arange(draws) * log.organic.draws // draws
@@ -144,6 +148,7 @@ def pooled(logs: Sequence[CampaignLog]) -> CampaignLog:
     )
     frame = pd.concat([log.to_pandas() for log in logs], ignore_index=True)
     frame["customer_id"] = ids
+    frame["campaign"] = [each for number, log in enumerate(logs) for each in _campaigns(log, number + 1)]
     frame["offer"] = pd.array([each if isinstance(each, str) else None for each in frame["offer"]], dtype="string")
     known = all(log.spend is not None for log in logs)
     return CampaignLog.from_pandas(
@@ -152,5 +157,13 @@ def pooled(logs: Sequence[CampaignLog]) -> CampaignLog:
         window=first.window,
         spend="spend" if known else None,
         segment="segment" if first.segments else None,
+        campaign="campaign",
         covariates=() if first.covariates is None else [str(name) for name in first.covariates],
     )
+
+
+def _campaigns(log: CampaignLog, number: int) -> list[str]:
+    """Labels of the campaigns of the rows: the number, and what tells them apart within the log."""
+    if log.campaign is None:
+        return [f"{number}"] * len(log)
+    return [f"{number}: {log.campaigns[k]}" for k in log.campaign]

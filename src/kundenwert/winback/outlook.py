@@ -47,7 +47,15 @@ if TYPE_CHECKING:
     from kundenwert.models.core import AliveCustomer, Array
     from kundenwert.posterior.values import Block
 
-__all__ = ["Chances", "Outlook", "Worth", "later_cells", "time_to_return", "value_given_return"]
+__all__ = [
+    "Chances",
+    "Outlook",
+    "Worth",
+    "later_cells",
+    "mean_amounts",
+    "time_to_return",
+    "value_given_return",
+]
 
 NODES: Final = 12
 FEW: Final = 1e-4  # share of a state who return, below which what they are worth is not told from a difference
@@ -69,6 +77,24 @@ class Chances(NamedTuple):
         return Chances(self.probability[:, rows], self.returns[:, rows])
 
 
+class Serving(NamedTuple):
+    """Cost of serving customers, by what happens, shape (kinds, rows, draws).
+
+    Attributes
+    ----------
+    returning
+        Of those who return by themselves, the same for all kinds: shape (1, rows, draws).
+    waiting
+        Of those who do not return within the window.
+    regained
+        Of those who would not have, and are brought back.
+    """
+
+    returning: Array
+    waiting: Array
+    regained: Array
+
+
 class Worth(NamedTuple):
     """Values as of now, each of shape (kinds, rows, draws) unless said otherwise.
 
@@ -80,21 +106,19 @@ class Worth(NamedTuple):
         What customers in the state are worth who do not return within the window; 0 for the gone.
     regained
         What customers in the state are worth, from their return on, who would not have returned within the window.
-    returning_service, waiting_service
-        Cost of serving, until the horizon, whom an offer brings back, and who does not return; shape (rows, draws), or
-        None without a cost.
+    service
+        Cost of serving them until the horizon; None if it does not depend on what happens.
     """
 
     returning: Array
     waiting: Array
     regained: Array
-    returning_service: Array | None
-    waiting_service: Array | None
+    service: Serving | None
 
     def at(self, rows: NDArray[np.intp]) -> Worth:
         """Those of some rows."""
-        service = (None if part is None else part[rows] for part in (self.returning_service, self.waiting_service))
-        return Worth(self.returning[:, rows], self.waiting[:, rows], self.regained[:, rows], *service)
+        service = None if self.service is None else Serving(*(part[:, rows] for part in self.service))
+        return Worth(self.returning[:, rows], self.waiting[:, rows], self.regained[:, rows], service)
 
 
 @final
@@ -245,15 +269,10 @@ class Outlook:
             waiting += given[:, place] * leaves
             regained += stream.regained(base)[:, place] * leaves
         if self.upkeep is None:
-            return Worth(returning, waiting, regained, None, None)
+            return Worth(returning, waiting, regained, None)
         cost = self.kinds.own.annual_retention_cost[rows, None]
-        return Worth(
-            returning,
-            waiting,
-            regained,
-            cost * self.upkeep.returned(base)[place],
-            cost * self.upkeep.silent(base)[place],
-        )
+        parts = (self.upkeep.returning, self.upkeep.waiting, self.upkeep.regained)
+        return Worth(returning, waiting, regained, Serving(*(cost * part(base)[:, place] for part in parts)))
 
     def _base(self, rows: slice) -> tuple[slice, NDArray[np.int64]]:
         """The distinct histories that these rows have, and which one each has."""
@@ -296,19 +315,29 @@ def _per_purchase(
     grown: float,
 ) -> tuple[Callable[[slice], Array], Callable[[slice], Array]]:
     """What a purchase leaves: its margin, grown by now, and referrals less the cost of the order; (rows, draws)."""
-    own, draws = kinds.own, kinds.purchases.of_cells.draws
-    amounts = spend.finite_spend(kinds.cells, kinds.spend_draws) if isinstance(spend, SpendPosterior) else None
+    own, amounts = kinds.own, mean_amounts(kinds, spend)
     worth = np.zeros(1)
     if economics.referral is not None and economics.referral.per_purchase > 0:
         worth = referral_worth(kinds, economics.referral, plain)
 
     def margin(rows: slice) -> Array:
-        level = grown * (own.margin * own.amount)[rows, None]
+        return np.asarray(grown * own.margin[rows, None] * amounts(rows))
+
+    return margin, lambda rows: worth - own.order_cost[rows, None]
+
+
+def mean_amounts(kinds: DistinctCustomers, spend: SpendPosterior | KnownAmount) -> Block:
+    """What kinds of customers spend at a purchase, shape (rows, draws)."""
+    own, draws = kinds.own, kinds.purchases.of_cells.draws
+    amounts = spend.finite_spend(kinds.cells, kinds.spend_draws) if isinstance(spend, SpendPosterior) else None
+
+    def block(rows: slice) -> Array:
+        level = own.amount[rows, None]
         if amounts is None:
             return np.asarray(np.broadcast_to(level, (len(level), draws)))
         return np.asarray(level * at(amounts, kinds.cell, rows))
 
-    return margin, lambda rows: worth - own.order_cost[rows, None]
+    return block
 
 
 def _scaled(block: Block, factor: float) -> Block:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html import escape
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from kundenwert.errors import MissingPackageError, RowError, SpecificationError
 from kundenwert.winback.choice import steps_of
 from kundenwert.winback.explanation import explained
 from kundenwert.winback.gains import summary_of
+from kundenwert.winback.lots import PRIORITY, lots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,9 @@ class WinbackPlan:
     table : pandas.DataFrame
         One row a customer, in the order of the histories. ``decision`` is "contact", "hold out" (drawn by chance to
         measure the effect), "wait" (an offer later is worth more), "leave alone" or "not eligible". ``offer`` is what
-        is sent, and for the held-out ``intended_offer`` what would have been. ``mean``, ``lower`` and ``upper`` are the
+        is sent. ``intended_offer`` is what one rule gives to all who are eligible, which the held-out are compared by:
+        what would have been sent to them; it is empty for the few who were contacted beyond the rule, because they
+        fitted into the rest of the budget, and who are compared with nobody. ``mean``, ``lower`` and ``upper`` are the
         incremental net present value of that offer, or else of the best one; ``p_pays`` the probability that it is
         positive; ``p_return`` and ``p_return_without`` the probabilities to return within the window with that offer
         and without; ``expected_spend`` what it costs.
@@ -50,7 +53,8 @@ class WinbackPlan:
         return probability.
     totals : pandas.DataFrame
         Of all who are contacted: ``value``, ``spend``, ``returns`` with the plan, ``returns_without`` it and
-        ``additional_returns``; mean and interval from joint draws.
+        ``additional_returns``; mean and interval from joint draws, and ``mc_error``, the standard error that the mean
+        has because there are only so many draws.
     timing : pandas.DataFrame or None
         If waits were asked for: the value of the best offer now and after each wait, as of today; the best of them; and
         what waiting for the shortest costs.
@@ -110,7 +114,8 @@ class WinbackPlan:
             decision["best_wait_days"] = self.timing.loc[customer_id, "best_wait_days"]
         eligible = decision["decision"] != "not eligible"
         offers = self.offers.xs(customer_id, level="customer_id") if eligible else self.offers.iloc[:0]
-        decision["offer"] = decision["intended_offer"]
+        if not isinstance(decision["offer"], str):
+            decision["offer"] = decision["intended_offer"]
         return explained(
             customer_id,
             decision,
@@ -148,31 +153,34 @@ class WinbackPlan:
         -------
         pandas.DataFrame
             Indexed by ``budget``: columns mean, lower, upper, shadow_price, contacted.
+
+        Raises
+        ------
+        SpecificationError
+            If budgets are no amounts, or more than 40.
         """
+        given = None if budgets is None else _checked_budgets(budgets)
         at = self.table.index.get_indexer(self._candidates)
         value, spend = self._candidate_arrays()
-        steps = steps_of(value, spend)
+        steps = steps_of(value, spend, lots(self._candidates, self.seed, PRIORITY))
         spent = np.cumsum(steps.cost)
-        if budgets is None:
-            budgets = np.linspace(0, float(spent[-1]) if len(spent) else 0.0, 12).tolist()
-        if len(budgets) > MOST_BUDGETS:
-            message = f"{len(budgets)} budgets are too many at once; expected {MOST_BUDGETS} or fewer"
-            raise SpecificationError(message)
-        offer = np.full((len(budgets), len(at)), -1)
-        price = np.zeros(len(budgets))
-        for place, budget in enumerate(budgets):
+        if given is None:
+            given = np.linspace(0, float(spent[-1]) if len(spent) else 0.0, 12).tolist()
+        offer = np.full((len(given), len(at)), -1)
+        price = np.zeros(len(given))
+        for place, budget in enumerate(given):
             taken = int(np.searchsorted(spent, budget * (1 + 1e-12), side="right"))
             np.put(offer[place], steps.customer[:taken], steps.offer[:taken])
             price[place] = steps.price[taken] if taken < len(steps.price) else 0.0
-        found = np.zeros((len(budgets), 3))
+        found = np.zeros((len(given), 3))
         if len(at):
             gains, index = self.setting.gains(at)
-            numbers = np.zeros((len(budgets), len(gains), len(gains.offers)))
-            for place in range(len(budgets)):
+            numbers = np.zeros((len(given), len(gains), len(gains.offers)))
+            for place in range(len(given)):
                 who = np.flatnonzero(offer[place] >= 0)
                 np.add.at(numbers[place], (index[who], offer[place][who]), 1.0)
             found = np.array([summary_of(totals.value, self.interval) for totals in gains.totals(numbers)])
-        table = pd.DataFrame(found, columns=["mean", "lower", "upper"], index=pd.Index(budgets, name="budget"))
+        table = pd.DataFrame(found, columns=["mean", "lower", "upper"], index=pd.Index(given, name="budget"))
         return table.assign(shadow_price=price, contacted=(offer >= 0).sum(axis=1))
 
     def to_csv(self, path: str | PathLike[str]) -> None:
@@ -241,9 +249,27 @@ class WinbackPlan:
             f"pays with probability {self.p_pays:.0%}; one more unit of budget brings {self.shadow_price:.3g}",
             f"no plan within the budget brings more than {self.optimality_gap:,.2f}{unit} beyond this one",
         ]
+        if self.hard_cap is not None:
+            found[1] = f"pays with probability {self.p_pays:.0%}"
+            found[2] = f"costs {self.hard_cap:,.2f}{unit} or less with probability {self.p_within_cap:.0%}"
         if self.prior_only:
             found.append(f"effects are assumptions, not measurements: {self.prior_only}")
         return found
+
+
+def _checked_budgets(budgets: object) -> list[float]:
+    """Return the budgets, of which there must be one at least, as numbers."""
+    numeric = isinstance(budgets, (list, tuple, np.ndarray, pd.Series, pd.Index, range))
+    given: list[Any] = list(budgets) if numeric else []  # type: ignore[call-overload]
+    right = [isinstance(each, (int, float, np.number)) and not isinstance(each, bool) and each >= 0 for each in given]
+    if not given or not all(right):
+        wrong = budgets if not given else given[right.index(False)]
+        message = f"budgets takes a list of amounts of money, each 0 or more; got {wrong!r}"
+        raise SpecificationError(message)
+    if len(given) > MOST_BUDGETS:
+        message = f"{len(given)} budgets are too many at once; expected {MOST_BUDGETS} or fewer"
+        raise SpecificationError(message)
+    return [float(each) for each in given]
 
 
 def _words(duration: Duration) -> str:

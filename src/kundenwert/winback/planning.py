@@ -15,6 +15,7 @@ from kundenwert.histories.base import as_histories
 from kundenwert.posterior.campaign import CampaignPosterior
 from kundenwert.posterior.summary import check_interval
 from kundenwert.winback.deciding import Decided
+from kundenwert.winback.lots import HOLD_OUT, lots
 from kundenwert.winback.offers import check_offers, eligible_for
 from kundenwert.winback.setting import Setting, distinct_customers
 from kundenwert.winback.timing import check_waits
@@ -22,6 +23,7 @@ from kundenwert.winback.timing import check_waits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from narwhals.stable.v2.typing import IntoDataFrame
     from numpy.typing import NDArray
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plan_winback"]
 
-HOLD_OUT: Final = 1  # the stream of random numbers that decides who is held out
+ROUNDING: Final = 1  # the stream of random numbers that decides how many are held out
 
 
 def plan_winback(
@@ -88,12 +90,14 @@ def plan_winback(
     budget : float
         Expected spend allowed, contacts and redemptions; unlimited by default.
     hard_cap : float, optional
-        An amount that realised spend must not exceed, with probability `hard_cap_probability`.
+        An amount that realised spend must not exceed, with probability `hard_cap_probability`; customers' own chance
+        is in it, and so is what is uncertain about all of them.
     hard_cap_probability : float
         How sure to be of that.
     hold_out : float
         Share of the eligible who are left alone, drawn by chance before anything is chosen. Without them nobody can
-        tell afterwards what the offers brought; 0 gives that up.
+        tell afterwards what the offers brought; 0 gives that up. Only those held out count in the comparison who would
+        have been contacted: have 30 of them or more.
     waits : sequence of Duration, optional
         Also look at making the offer so much later, to those who have not come back by then. Customers for whom that
         is worth more are not contacted now.
@@ -102,11 +106,15 @@ def plan_winback(
     segment, covariates : str and sequence of str, optional
         Columns of that table: what the response depends on besides, as in the campaign log.
     draws : int
-        How many draws of the posteriors, evenly spaced.
+        How many draws of the posteriors, evenly spaced. Means over so many draws have a Monte Carlo error, which
+        ``totals`` of the plan tells as ``mc_error``. Before any campaign it may be a fifth of the value: then take a
+        few thousand, of a posterior that has them.
     interval : float
         Probability of the equal-tailed intervals.
     seed : int, optional
-        Makes the hold-out group reproducible. Without one, a seed is drawn and recorded.
+        Makes the plan reproducible: who is held out, and who comes first of customers who are alike. Both hang on the
+        seed and the ids of customers, and not on their order. Without one, a seed is drawn and recorded. Take another
+        one for the next campaign, or the same customers are held out again.
 
     Returns
     -------
@@ -132,7 +140,7 @@ def plan_winback(
         )
         raise SpecificationError(message)
     check_duration(window, "window")
-    seed = secrets.randbits(63) if seed is None else seed
+    seed = secrets.randbits(63) if seed is None else _checked_seed(seed)
     setting = Setting(
         purchases=purchases,
         spend=spend,
@@ -154,19 +162,25 @@ def plan_winback(
     silence = setting.histories.T - setting.histories.recency
     eligible = eligible_for(setting.offers, setting.histories, silence, customers)
     positions = np.flatnonzero(eligible.any(axis=1))
-    held = _held_out(len(positions), hold_out, seed)
+    held = _held_out(setting.histories.customer_id.take(positions), hold_out, seed)
     decided = Decided(setting, positions, eligible[positions], held=held, waits=every_wait, interval=interval)
     return decided.plan(budget, hard_cap, hard_cap_probability, hold_out)
 
 
-def _held_out(count: int, share: float, seed: int) -> NDArray[np.bool_]:
+def _held_out(customer_id: pd.Index, share: float, seed: int) -> NDArray[np.bool_]:
     """Who is held out, by chance alone: the share of them, rounded up or down by chance."""
-    rng = np.random.default_rng([seed, HOLD_OUT])
-    wanted = share * count
-    number = int(wanted) + int(rng.random() < wanted - int(wanted))
-    held = np.zeros(count, dtype=np.bool_)
-    held[rng.permutation(count)[:number]] = True
+    wanted = share * len(customer_id)
+    rounded_up = np.random.default_rng([seed, ROUNDING]).random() < wanted - int(wanted)
+    held = np.zeros(len(customer_id), dtype=np.bool_)
+    held[np.argsort(lots(customer_id, seed, HOLD_OUT), kind="stable")[: int(wanted) + int(rounded_up)]] = True
     return held
+
+
+def _checked_seed(seed: object) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        message = f"seed must be a whole number of at least 0, got {seed!r}"
+        raise SpecificationError(message)
+    return int(seed)
 
 
 def _check_shares(hold_out: object, probability: object) -> None:

@@ -75,7 +75,8 @@ def second_lifetime_value(
     pandas.DataFrame
         Columns ``organic``, of those who return by themselves, and for each state that a customer may be in now
         ``induced_alive``, say, and ``induced_gone``, of those who are brought back; each followed by its ``_lower`` and
-        ``_upper``. Offers change the latter by their factor: see :class:`kundenwert.Offer`.
+        ``_upper``. Offers change the latter by their factor: see :class:`kundenwert.Offer`. NaN where nobody with such
+        a history can be in the state: who bought every hour and then not for years is not active.
 
     Raises
     ------
@@ -106,9 +107,14 @@ def second_lifetime_value(
         base = slice(first, int(kinds.shared[rows.stop - 1]) + 1)
         returned = counted(base).sum(axis=0)[kinds.shared[rows] - first]
         induced = worth.regained / middle
+        stay_away = induced[0]
+        if drawn.model.by_history:  # what those would be worth who cannot be there is a ratio of nothing to nothing
+            there = outlook.later_probability(base)[:, kinds.shared[rows] - first] > 0
+            stay_away = np.where(there[0], induced[0], induced[1])
+            induced = np.where(there, induced, np.nan)
         # where next to nobody returns, a difference does not tell what they are worth; those who would not are close
         tells = chances.p_return > FEW * chances.probability[:-1].sum(axis=0)
-        organic = np.divide(worth.returning.sum(axis=0), returned, out=induced[0].copy(), where=tells)
+        organic = np.divide(worth.returning.sum(axis=0), returned, out=stay_away.copy(), where=tells)
         return [organic, *induced]
 
     names = ("organic", *(f"induced_{name}" for name in outlook.names))

@@ -74,11 +74,15 @@ class Setting:
         # of the same posterior, draws of the response go with draws of the organic return; found once for all rows
         organic = organic_return(purchases, histories.take([0]), window=self.window, draws=draws or self.draws)
         chosen, kept = paired(self.campaign.model, self.campaign.theta, organic)
-        kinds = replace(
-            kinds,
-            purchases=purchases.chosen(kept),
-            spend_draws=None if kinds.spend_draws is None else kinds.spend_draws[kept],
-        )
+        if len(chosen) > (wanted := draws or self.draws):  # what is known goes with any draw of the response
+            some = thinning(len(chosen), wanted)
+            chosen, kept = chosen[some], kept[some]
+        if organic.draws > 1 or kinds.spend_draws is not None:
+            kinds = replace(
+                kinds,
+                purchases=purchases.chosen(kept),
+                spend_draws=None if kinds.spend_draws is None else kinds.spend_draws[kept],
+            )
         ids = histories.customer_id
         contact, redemption = costs_of(self.offers, ids, self.customers)
         segment, covariates = self.described(ids)
@@ -93,7 +97,7 @@ class Setting:
             offers=self.offers,
             contact=contact[member],
             redemption=redemption[member],
-            factors=self._factors(outlook.draws),
+            factors=self._factors(len(chosen)),
             ids=ids.take(member),
             segment=None if segment is None else segment.iloc[member],
             covariates=None if covariates is None else covariates.iloc[member],
@@ -164,7 +168,7 @@ def distinct_customers(
         message = f"draws is a whole number of at least 1, got {draws!r}"
         raise SpecificationError(message)
     counts = [purchases.of_cells.draws] + ([] if isinstance(spend, KnownAmount) else [spend.of_cells.draws])
-    count = min([draws, *(each for each in counts if each > 1)])
+    count = min([draws, *([each for each in counts if each > 1] or [1])])
     chosen = purchases.chosen(thinning(purchases.of_cells.draws, count))
     kinds = DistinctCustomers.of(chosen, spend, histories, economics, horizon=horizon, customers=customers)
     if isinstance(spend, KnownAmount):

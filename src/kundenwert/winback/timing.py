@@ -80,7 +80,7 @@ def _discounted(setting: Setting, gains: Gains, ahead: float) -> Array:
             values = silent * gain.value
             result[block, place] = factor * np.nanmean(values, axis=-1)
 
-    in_parallel(work, blocks_of(len(gains), gains.outlook.draws))
+    in_parallel(work, blocks_of(len(gains), gains.draws))
     return result
 
 

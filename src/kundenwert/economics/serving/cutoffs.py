@@ -16,6 +16,7 @@ import numpy as np
 from kundenwert.economics.assumptions.retention import WhilePAliveAbove
 from kundenwert.economics.serving.counted_cutoffs import CountedCutoffs
 from kundenwert.economics.serving.last_moments import ends_of_service, latest_served
+from kundenwert.errors import SpecificationError
 
 if TYPE_CHECKING:
     from kundenwert.economics.serving.scores import Rule
@@ -42,7 +43,19 @@ def cutoffs_of(posterior: PurchasePosterior, rule: Rule, *, most: float, latest:
     """Tabulate for frequencies up to `most`, and recencies and silences up to `latest`, in the posterior's unit.
 
     Who buys more often is treated like a customer with as many purchases as the most, in shorter gaps.
+
+    Raises
+    ------
+    SpecificationError
+        If the model looks at more of a history than frequency and recency.
     """
+    if posterior.model.by_history:
+        message = (
+            f"{rule!r} judges customers by frequency and recency, and {type(posterior.model).__name__} looks at every "
+            "gap between their purchases; take kundenwert.EveryoneFor(…) as retention_rule, or purchases from "
+            "kundenwert.MBGNBD()"
+        )
+        raise SpecificationError(message)
     judging = posterior.thinned(min(posterior.of_cells.draws, DRAWS))
     if judging.model.clock == "opportunity":
         return CountedCutoffs.of(judging, rule, most=most, latest=latest)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kundenwert.posterior import PurchasePosterior
     from kundenwert.posterior.values import Block
 
-__all__ = ["served_by_rule"]
+__all__ = ["SEED", "futures_of_each", "served_by_rule", "slopes"]
 
 FUTURES: Final = 2**21  # in all, spread over the cells
 FEWEST: Final = 64
@@ -57,12 +57,11 @@ def served_by_rule(
     horizon = min(length, service.years * per_year)
     values = posterior.of_cells
     ahead = purchases_ahead(posterior, cells, horizon)
-    fitting = PURCHASES // max(1, ahead.max(initial=0.0))
-    count = int(np.clip(min(FUTURES // max(len(cells), 1), fitting), FEWEST, MOST))
+    count = futures_of_each(ahead)
     evenly = thinning(values.draws, count)
     returns = values.returns(cells, horizon)
     bought = discounted_purchases(posterior, cells, timeline, length=length) if purchases is None else purchases
-    served, slopes, means = np.empty(len(cells)), np.empty((len(cells), 2)), np.empty((len(cells), 2))
+    served, slope, means = np.empty(len(cells)), np.empty((len(cells), 2)), np.empty((len(cells), 2))
 
     def work(rows: slice) -> None:
         rng = np.random.default_rng([SEED, rows.start])
@@ -73,7 +72,7 @@ def served_by_rule(
         causes = np.stack([counted, np.bincount(who, minlength=len(counted)) > 0], axis=-1).reshape(*shape, 2)
         years = service(cells, rows, count, future).reshape(shape)
         served[rows], means[rows] = years.mean(axis=1), causes.mean(axis=1)
-        slopes[rows] = _slopes(years - served[rows, None], causes - means[rows, None])
+        slope[rows] = slopes(years - served[rows, None], causes - means[rows, None])
 
     in_parallel(work, blocks_of_futures(ahead, count))
     longest = float(timeline.annuity(np.array([service.years]))[0])
@@ -81,13 +80,19 @@ def served_by_rule(
     def block(rows: slice) -> Array:
         years = np.repeat(served[rows, None], values.draws, axis=1)
         for place, expected in enumerate((bought, returns)):
-            years += slopes[rows, place, None] * (expected(rows) - means[rows, place, None])
+            years += slope[rows, place, None] * (expected(rows) - means[rows, place, None])
         return np.clip(years, 0.0, longest, out=years)
 
     return block
 
 
-def _slopes(years: Array, causes: Array) -> Array:
+def futures_of_each(ahead: Array) -> int:
+    """How many futures to simulate of each cell, if so many purchases are to be expected of them."""
+    fitting = PURCHASES // max(1, ahead.max(initial=0.0))
+    return int(np.clip(min(FUTURES // max(len(ahead), 1), fitting), FEWEST, MOST))
+
+
+def slopes(years: Array, causes: Array) -> Array:
     """Slopes of years, shape (cells, futures), on causes, (cells, futures, causes), within each cell: (cells, causes).
 
     Each cell's own futures count as much as they are, beside some that are like those of all cells.

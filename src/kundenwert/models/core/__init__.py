@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kundenwert.errors import SpecificationError
-from kundenwert.models.core.campaign import Assignment, CampaignModel, Customers, Link, Verdict
+from kundenwert.models.core.campaign import Assignment, CampaignModel, Customers, Link, Verdict, shared_out
 from kundenwert.models.core.contract import ContractModel, LivingContract, in_cohorts
 from kundenwert.models.core.functions import NUMPY, Array, Functions, History, history_of
 from kundenwert.models.core.hierarchy import Hierarchy
@@ -46,6 +46,7 @@ __all__ = [
     "check_positive",
     "history_of",
     "in_cohorts",
+    "shared_out",
 ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, final, override
 import numpy as np
 
 from kundenwert.errors import DataError, MissingInformationError
-from kundenwert.histories.campaign_terms import column
+from kundenwert.histories.campaign_terms import column, same_length
 from kundenwert.models.core.model import Model
 
 if TYPE_CHECKING:
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kundenwert.duration import Horizon
     from kundenwert.histories import Cells, Clock, CohortLabel
     from kundenwert.histories.campaign_terms import CampaignTerms
     from kundenwert.models.core.functions import Array, Functions
     from kundenwert.models.core.quantity import Quantity
 
-__all__ = ["Assignment", "CampaignModel", "Customers", "Link", "Verdict"]
+__all__ = ["Assignment", "CampaignModel", "Customers", "Link", "Verdict", "shared_out"]
 
 
 class Customers(NamedTuple):
@@ -30,8 +31,8 @@ class Customers(NamedTuple):
 
     Parameters
     ----------
-    offer, segment
-        Positions, shape (rows, 1); the offer counts from 1 and is 0 for no offer, the segment counts from 0.
+    offer, segment, campaign
+        Positions, shape (rows, 1); the offer counts from 1 and is 0 for no offer, the others count from 0.
     organic
         Log-odds of returning by themselves.
     covariates
@@ -42,6 +43,7 @@ class Customers(NamedTuple):
 
     offer: NDArray[np.int64]
     segment: NDArray[np.int64]
+    campaign: NDArray[np.int64]
     organic: Array
     covariates: Sequence[Array]
     shares: Sequence[Array]
@@ -70,6 +72,8 @@ class Link(ABC):
         strengths: Sequence[Array],  # noqa: ARG002 - most links do not tell states apart
         probability: Array,
         returns: Array,
+        *,
+        states: tuple[str, ...],  # noqa: ARG002 - as above
     ) -> Array:
         """The part of the change `under - without` in each state, shape (states, rows, draws).
 
@@ -84,12 +88,14 @@ class Link(ABC):
             As in :meth:`log_odds`.
         probability, returns
             P(state) and P(state and return) by themselves, shape (states, rows, draws).
+        states
+            Their names.
         """
         gain, loss = np.maximum(under - without, 0.0), np.maximum(without - under, 0.0)
-        return gain * _shared_out(probability - returns, probability) - loss * _shared_out(returns, probability)
+        return gain * shared_out(probability - returns, probability) - loss * shared_out(returns, probability)
 
 
-def _shared_out(part: Array, probability: Array) -> Array:
+def shared_out(part: Array, probability: Array) -> Array:
     """A part of each state's probability as shares of one; those of the states where there is none."""
     part = np.maximum(part, 0.0)
     total = part.sum(axis=0)
@@ -135,6 +141,8 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
     segments: tuple[CohortLabel, ...]
     states: tuple[str, ...]
     covariates: tuple[tuple[str, float, float], ...]
+    campaigns: tuple[CohortLabel, ...]
+    window: Horizon | None
     scores: tuple[tuple[float, ...], ...]
     source: int | None
     prior_only: str
@@ -146,12 +154,14 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
         Raises
         ------
         DataError
-            If the cells hold an offer, a segment or a state that the model does not know.
+            If the cells hold an offer, a segment, a campaign or a state that the model does not know, or returns within
+            another window.
         MissingInformationError
             If they lack a covariate.
         """
         terms = cells.campaign
         assert terms is not None  # noqa: S101 - a CampaignLog says so
+        self.check_window(terms.window)
         columns = dict(cells.columns)
         columns["offer"] = np.r_[0, 1 + _places("offer", terms.offers, self.offers)][_whole(columns["offer"])]
         if len(self.segments) > 1:
@@ -159,6 +169,9 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
             columns["segment"] = _places("segment", terms.segments, self.segments)[_whole(columns["segment"])]
         else:
             columns["segment"] = np.zeros(len(cells))
+        if len(self.campaigns) > 1:
+            self._check_campaigns(terms)
+            columns["campaign"] = _places("campaign", terms.campaigns, self.campaigns)[_whole(columns["campaign"])]
         if self.link.needs_states and terms.states != self.states:
             message = f"effects are told apart by the states {self.states}, but these customers have {terms.states}"
             raise DataError(message)
@@ -173,6 +186,30 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
             if terms.scores != self.scores:
                 columns[column("drift", k)] = np.zeros(len(cells))
         return replace(cells, columns=columns)
+
+    def check_window(self, window: Horizon) -> None:
+        """Check that an answer over this window is one that was learned.
+
+        Raises
+        ------
+        DataError
+            If not.
+        """
+        if self.window is not None and not same_length(window, self.window):
+            message = (
+                f"the response is that within {self.window!r} of a contact, and was asked for {window!r}: effects over "
+                "one window say little about another. Make the organic return for the campaign's window, or watch a "
+                "campaign for the other"
+            )
+            raise DataError(message)
+
+    def _check_campaigns(self, terms: CampaignTerms) -> None:
+        if not terms.campaigns:
+            message = (
+                f"the campaigns {', '.join(map(repr, self.campaigns))} are told apart, but these rows do not say which "
+                "one they are of; name the column: CampaignLog.from_pandas(…, campaign=…)"
+            )
+            raise MissingInformationError(message)
 
     def _check_segmented(self, terms: CampaignTerms) -> None:
         if not terms.segments:
@@ -189,6 +226,14 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
     @abstractmethod
     def strengths_of(self, theta: P, customers: Customers, f: Functions) -> Sequence[Array]:
         """Strengths of each customer's offer; without meaning for those without one."""
+
+    @abstractmethod
+    def uncorrected(self, theta: P) -> P:
+        """Parameters under which log-odds without an offer are the organic ones."""
+
+    @abstractmethod
+    def with_new_campaign(self, theta: P, normal: Array) -> P:
+        """Parameters with one more campaign, drawn from the population of campaigns by standard normals."""
 
     @abstractmethod
     def with_new_segment(self, theta: P, normals: Sequence[Array]) -> P:

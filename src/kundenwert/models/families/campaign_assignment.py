@@ -47,7 +47,8 @@ class Refuse(Otherwise):
     def answer(self, reason: str, notes: tuple[str, ...]) -> Verdict:
         message = (
             f"{reason}. Send the offer at random to a part of the customers next time; to go on with what the priors "
-            "say, labelled as such, write PriorOnly() in place of Refuse()"
+            "say, labelled as such, write PriorOnly() in place of Refuse(); to evaluate a campaign without learning "
+            "from it, evaluate_campaign(…, learn=False)"
         )
         raise DataError(message)
 
@@ -180,7 +181,7 @@ def overlap_of(cells: Cells, smallest: float) -> list[Overlap]:
 
 
 def _features(cells: Cells) -> Array:
-    """Organic log-odds, classes of it, segments and covariates, standardised."""
+    """Organic log-odds, classes of it, segments, campaigns and covariates, standardised."""
     terms = cells.campaign
     assert terms is not None  # noqa: S101 - as above
     organic, counts = cells["organic"], cells.counts.astype(np.float64)
@@ -192,6 +193,7 @@ def _features(cells: Cells) -> Array:
     classes = np.bincount(tied, weights=counts * classes)[tied] / np.bincount(tied, weights=counts)[tied]
     parts = [organic, *(np.rint(classes) == k for k in range(1, CLASSES))]
     parts += [cells["segment"] == k for k in range(1, len(terms.segments))]
+    parts += [cells["campaign"] == k for k in range(1, len(terms.campaigns))]
     parts += [cells[column("covariate", k)] for k in range(len(terms.covariates))]
     features = np.column_stack([np.asarray(part, dtype=np.float64) for part in parts])
     mean = counts @ features / counts.sum()

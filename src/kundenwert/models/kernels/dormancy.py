@@ -14,7 +14,7 @@ interrupted Poisson process of Kuczura (1973); omega = 0 is a buyer of MBG/NBD.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
@@ -35,6 +35,7 @@ __all__ = ["RevivingCustomer", "RevivingCustomers"]
 
 DISCOUNTED_AWAY: Final = 60.0  # exp(-60), times powers of 60 for those who wait for several events, is nothing
 NUMBERS_AT_ONCE: Final = 2**16
+FEWEST_COUNTS: Final = 3
 
 
 @final
@@ -64,6 +65,7 @@ class RevivingCustomers(AliveCustomer):
     p: Array
     omega: Array
     eta: Array
+    _counts: dict[float, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -97,8 +99,12 @@ class RevivingCustomers(AliveCustomer):
         return self.discounted_return(0.0, horizon)
 
     def count_probability(self, count: int, horizon: float) -> Array:
-        """P(exactly `count` purchases in (T, T + horizon])."""
-        return self._followed(lambda chain: chain.counts(count, horizon)[:, -1], count + 1)
+        """P(exactly `count` purchases in (T, T + horizon]); of several counts, all but the largest come for free."""
+        known = self._counts.get(horizon)
+        if known is None or known.shape[1] <= count:
+            known = self.count_probabilities(max(FEWEST_COUNTS, count), horizon)
+            self._counts[horizon] = known
+        return np.asarray(known[:, count])
 
     def count_probabilities(self, largest: int, horizon: float) -> Array:
         """P(0, 1, … `largest` purchases in (T, T + horizon]), shape (states, counts, …), for the work of the last."""

@@ -221,6 +221,7 @@ class GapGroup:
             found = np.max([each.max(axis=1) for each in logs], axis=0)
             # the coefficients are log-concave: once they halve, those left out sum to less than the last
             halving = logs[-1] - log_chance[few] < logs[-2] - log_chance[few - 1] - math.log(2)
+            halving |= omega == 0  # all beyond the first are nought
             left_out = np.where(halving, logs[-1] - log_chance[few], of_all).max(axis=1)
             if (left_out + np.maximum(log_chance[few], log_chance[self.x]) < found - NEPERS_LEFT_OUT).all():
                 break

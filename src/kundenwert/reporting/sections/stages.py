@@ -24,9 +24,13 @@ DATE: Final = "enters_next"
 
 def phases(found: Findings) -> Section:
     """Customers by phase."""
-    asked, moves = found.asked, found.moves
+    asked, standing, moves = found.asked, found.phases, found.moves
+    if standing is None or moves is None:
+        return Section(
+            key="phases", title="Phases of the relationship", lead=(f"Left out: {found.why_not['phases']}.",)
+        )
     currency, soon = asked.economics.currency, in_words(asked.soon)
-    worth = found.expected["mean"].groupby(found.phases["phase"].array, observed=False).sum()
+    worth = found.expected["mean"].groupby(standing["phase"].array, observed=False).sum()
     rows = tuple(
         Row(
             name,
@@ -62,7 +66,7 @@ def phases(found: Findings) -> Section:
     )
     drawn = picture(
         "flow",
-        lambda ax: plot.phase_flow(found.phases, unit=asked.purchases.unit, within=asked.soon, ax=ax),
+        lambda ax: plot.phase_flow(standing, unit=asked.purchases.unit, within=asked.soon, ax=ax),
         alt="Customers by phase: " + ", ".join(f"{name} {int(moves['customers'][name]):,}" for name in PHASES) + ".",
         caption=f"Customers by phase; hatched are those who enter the next one within {soon} unless they buy.",
     )
@@ -103,8 +107,10 @@ def _rules(rules: PhaseRules) -> tuple[str, ...]:
 def early_warnings(found: Findings) -> Section:
     """Whom to look after now."""
     asked, currency = found.asked, found.asked.economics.currency
-    marked = found.warnings[found.warnings["warn"]]
-    title = "Early warnings"
+    title, standing, ranked = "Early warnings", found.phases, found.warnings
+    if standing is None or ranked is None:
+        return Section(key="warnings", title=title, lead=(f"Left out: {found.why_not['phases']}.",))
+    marked = ranked[ranked["warn"]]
     if not len(marked):
         lead = ("Nobody who has bought again is silent for unusually long without having lapsed.",)
         return Section(key="warnings", title=title, lead=lead)
@@ -121,7 +127,7 @@ def early_warnings(found: Findings) -> Section:
         )
     )
     shown = marked.head(asked.warnings)
-    dates = found.phases[DATE].reindex(shown.index)
+    dates = standing[DATE].reindex(shown.index)
     dated = bool(dates.notna().any())
     rows = []
     for place, label in enumerate(shown.index):
