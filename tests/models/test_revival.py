@@ -91,6 +91,38 @@ class TestAgainstTheLikelihood:
                 alone = ask(many.chosen(np.array([draw]))).to_numpy()[0, 0]
                 np.testing.assert_allclose(table[draw], alone, rtol=1e-5, atol=1e-9)
 
+    @pytest.mark.parametrize("k, horizon", [(1, 13.0), (4, 5.0)])
+    def test_counts_of_many_draws_are_as_good_as_one(self, k, horizon):
+        """Frequent buyers, whose numbers of purchases scatter little: two equal draws say what one says."""
+        one, histories = fixed(k=k, r=2.0, alpha=4.0, a=0.5, b=8.0), with_gaps([[0.5] * 60], 0.1)
+        two = replace(one, values=one.model.named([np.concatenate([v, v], axis=1) for v in one.values]))  # noqa: PD011 - no data frame
+        alone, twice = (p.purchase_distribution(histories, horizon=kw.weeks(horizon), up_to=9) for p in (one, two))
+        np.testing.assert_allclose(twice, alone, rtol=1e-4, atol=1e-7)
+
+    def test_what_is_expected_does_not_depend_on_who_else_is_asked_about(self):
+        """Thirty purchases in three days, a pause of years, and a purchase; the right number is by quadrature."""
+        posterior = fixed(r=0.5, alpha=0.2, a=1.0, b=4.0, omega=0.7, eta=0.02)
+        gaps = [2 / 168] * 30 + [150.0]
+        found = [
+            posterior.expected_purchases(with_gaps(each, 0.1), horizon=kw.weeks(4))["mean"].iloc[0]
+            for each in ([gaps], [gaps, []])
+        ]
+        np.testing.assert_allclose(found, 3.71642, rtol=3e-6)
+        paused = with_gaps([[0.1] * 30 + [2000.0]], 0.1)
+        found = fixed(r=2.0, alpha=0.5, eta=0.001).expected_purchases(paused, horizon=kw.weeks(10))["mean"]
+        assert found.iloc[0] == pytest.approx(21.23, abs=0.005)
+
+    def test_far_ahead_the_slowest_rates_matter(self):
+        posterior, nobody = fixed(r=0.1, alpha=0.05), with_gaps([[]], 0.0)
+        assert posterior.return_probability(nobody, horizon=kw.weeks(2000))["mean"].iloc[0] == pytest.approx(
+            0.5833, abs=5e-5
+        )
+        worth = posterior.discounted_purchases(nobody, annual_discount_rate=0.01, horizon=kw.LIFETIME)["mean"].iloc[0]
+        assert worth == pytest.approx(11.747, abs=5e-4)
+        faithful = fixed(r=1.0, alpha=0.2, a=0.05, b=0.5)
+        worth = faithful.discounted_purchases(nobody, annual_discount_rate=0.01, horizon=kw.LIFETIME)["mean"].iloc[0]
+        assert worth == pytest.approx(14967.45317, rel=1e-8)  # by quadrature over logit p and log lambda
+
 
 def total(posterior, histories):
     """Log-likelihood of each customer."""
@@ -111,6 +143,19 @@ class TestLimits:
             lambda p: p.purchase_distribution(histories, horizon=kw.weeks(20), up_to=3)[[0, 3]],
         ):
             np.testing.assert_allclose(ask(posterior), ask(other), rtol=2e-7, atol=1e-10)
+
+    @pytest.mark.parametrize("a", [1.05, 1.5])
+    def test_undiscounted_lives_of_customers_who_may_hardly_ever_leave(self, a):
+        plain = CDNOW | {"a": a, "b": 4.0}
+        histories = with_gaps([[], [1.0] * 12], [5.0, 1.0])
+        found, expected = (
+            kw.fixed(parameters).discounted_purchases(histories, annual_discount_rate=0.0, horizon=kw.LIFETIME)["mean"]
+            for parameters in (
+                kw.RevivalNBD.Parameters(**{**plain, "omega": 0.0}),
+                kw.MBGNBD.Parameters(**{name: plain[name] for name in ("r", "alpha", "a", "b", "unit")}),
+            )
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
     @pytest.mark.parametrize("k", [1, 3])
     def test_of_customers_who_are_all_alike_everything_is_known(self, k):

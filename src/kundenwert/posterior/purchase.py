@@ -211,7 +211,8 @@ class PurchasePosterior(Posterior):
         Returns
         -------
         pandas.DataFrame
-            Columns 0 … up_to (integers) and ``"more"``: posterior predictive probabilities.
+            Columns 0 … up_to (integers) and ``"more"``: posterior predictive probabilities. For models whose customers
+            depend on all of their history (:class:`RevivalNBD`), averages over at most 256 of the draws.
         """
         length = check_duration(horizon, "horizon").in_unit(self.unit)
         if isinstance(up_to, bool) or not isinstance(up_to, int) or up_to < 0:

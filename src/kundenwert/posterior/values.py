@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import numpy as np
 
 from kundenwert.errors import InfiniteValueError
-from kundenwert.models.core import NUMPY, Array, Purchases, history_of
+from kundenwert.models.core import NUMPY, Array, CountProbability, Purchases, history_of
 from kundenwert.posterior.summary import in_blocks
 from kundenwert.posterior.surface import Positive, over_pairs
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DRAWS_PROBED: Final = 24
 LARGEST_MEAN: Final = 1e300  # of amounts; sums over draws are floating-point numbers as well
 TABLE_ERROR: Final = 1e-7
+MOST_DRAWS_COUNTED: Final = 256
 DRAWS_COUNTED: Final = 16
 COUNTED_AT_ONCE: Final = 8
 
@@ -100,25 +101,29 @@ class PurchaseValues:
     def _counts_together(self, cells: Cells, horizon: float, up_to: int) -> Array:
         """The same where several counts cost as much as the largest, which is asked first; some draws at a time."""
         total = np.zeros((len(cells), up_to + 1))
-        for start in range(0, self.draws, DRAWS_COUNTED):
-            theta = self.model.named([values[start : start + DRAWS_COUNTED] for values in self.theta])
+        draws = min(self.draws, MOST_DRAWS_COUNTED)
+        chosen = np.arange(draws) * self.draws // draws
+        for some in np.split(chosen, range(DRAWS_COUNTED, draws, DRAWS_COUNTED)):
+            theta = self.model.named([values[some] for values in self.theta])
             for most in range(up_to, -1, -COUNTED_AT_ONCE):
                 counts = range(most, max(-1, most - COUNTED_AT_ONCE), -1)
-                expected = self.model.averaging(theta, cells.columns, [_counting(count, horizon) for count in counts])
+                asked = [CountProbability(count, horizon) for count in counts]
+                expected = self.model.averaging(theta, cells.columns, asked)
                 _add_means(cells, expected, total[:, counts.stop + 1 : most + 1])
+        total /= draws
         states_now = self.states_now(cells)
 
         def gone(rows: slice) -> None:
-            total[rows, 0] += (1 - states_now(rows).sum(axis=0)).sum(axis=-1)
+            total[rows, 0] += 1 - states_now(rows)[..., chosen].sum(axis=0).mean(axis=-1)
 
         in_blocks(len(cells), self.draws, gone)
-        return total / self.draws
+        return total
 
     def count_probability(self, cells: Cells, horizon: float, count: int) -> Array:
         """Posterior mean of P(exactly `count` purchases in (T, T + horizon]), shape (cells,)."""
         result = np.empty(len(cells))
         states_now = self.states_now(cells)
-        given_alive = self.expected(cells, lambda customer: customer.count_probability(count, horizon))
+        given_alive = self.expected(cells, CountProbability(count, horizon))
 
         def work(rows: slice) -> None:
             probability = given_alive(rows)
@@ -225,10 +230,6 @@ def _add_means(cells: Cells, expected: Callable[[History], Array], total: Array)
         total[rows] += expected(history_of(cells, rows)).sum(axis=(1, 3))[::-1].T
 
     in_blocks(len(cells), DRAWS_COUNTED * total.shape[1], work)
-
-
-def _counting(count: int, horizon: float) -> Expectation:
-    return lambda customer: customer.count_probability(count, horizon)
 
 
 def _over_states(states: Array, given_state: list[Block], rows: slice) -> Array:

@@ -10,7 +10,14 @@ from kundenwert.models.core.hierarchy import Hierarchy
 from kundenwert.models.core.latent import LevelLaw, LevelNodes, RateLaw, RateNodes
 from kundenwert.models.core.model import Model
 from kundenwert.models.core.parameters import FixedParameters, TimeParameters, check_positive
-from kundenwert.models.core.purchase import AliveCustomer, Expectation, PurchaseModel, Purchases, Revived
+from kundenwert.models.core.purchase import (
+    AliveCustomer,
+    CountProbability,
+    Expectation,
+    PurchaseModel,
+    Purchases,
+    Revived,
+)
 from kundenwert.models.core.quantity import Quantity
 from kundenwert.models.core.spend import SpendModel, check_money_scale
 
@@ -21,6 +28,7 @@ __all__ = [
     "Assignment",
     "CampaignModel",
     "ContractModel",
+    "CountProbability",
     "Customers",
     "Expectation",
     "FixedParameters",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PANELS: Final = 24  # of the integral of return probabilities, each twice as long as the one before
 PANEL_NODES: Final = 8
 
-__all__ = ["AliveCustomer", "Expectation", "PurchaseModel", "Purchases", "Revived"]
+__all__ = ["AliveCustomer", "CountProbability", "Expectation", "PurchaseModel", "Purchases", "Revived"]
 
 
 @final
@@ -112,6 +112,19 @@ class Revived(NamedTuple):
 
 type Expectation = Callable[[AliveCustomer], Array]
 """What is expected of living customers, of the shape of their parameters."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CountProbability:
+    """The probability of exactly `count` purchases in (T, T + horizon], as an expectation that can be recognised."""
+
+    count: int
+    horizon: float
+
+    def __call__(self, customer: AliveCustomer) -> Array:
+        """P(exactly `count` purchases in (T, T + horizon])."""
+        return customer.count_probability(self.count, self.horizon)
 
 
 class PurchaseModel[P: tuple[Array, ...]](Model[P]):

@@ -1,4 +1,4 @@
-"""Interpolation on an equally spaced grid, as a matrix."""
+"""Interpolation as a matrix: on an equally spaced grid, and of polynomials of a probability."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, final
 
 import numpy as np
+from scipy.special import expit, logit
 
 if TYPE_CHECKING:
     from kundenwert.models.core import Array
 
-__all__ = ["Grid"]
+__all__ = ["Grid", "PolynomialGrid"]
 
 POINTS: Final = 8  # of the grid that an interpolated value depends on
 
@@ -53,3 +54,34 @@ class Grid:
             others = [j for j in range(POINTS) if j != i]
             result[rows, start + i] = np.prod(distance[:, others] / (i - np.array(others)), axis=1)
         return result
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PolynomialGrid:
+    """Logits of the probabilities (Chebyshev's) at which a polynomial of this degree in a probability is given."""
+
+    degree: int
+
+    @property
+    def count(self) -> int:
+        """How many nodes."""
+        return self.degree + 1
+
+    @property
+    def nodes(self) -> Array:
+        """All nodes, in increasing order."""
+        return np.asarray(logit((1 - np.cos(self._angles)) / 2), dtype=np.float64)
+
+    def weights(self, at: Array) -> Array:
+        """Weight of each node in the value at each logit, shape (places, nodes): the barycentric formula."""
+        away = expit(at)[:, None] - expit(self.nodes)
+        away = np.where(away == 0, np.finfo(np.float64).tiny, away)
+        signs = np.where(np.arange(self.count) % 2, -1.0, 1.0)
+        parts = np.asarray(signs * np.sin(self._angles) / away, dtype=np.float64)
+        total = np.sum(parts, axis=1, keepdims=True)
+        return parts / total
+
+    @property
+    def _angles(self) -> Array:
+        return np.asarray((np.arange(self.count) + 0.5) * (np.pi / self.count), dtype=np.float64)

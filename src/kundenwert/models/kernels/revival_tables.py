@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 from scipy import special
 
+from kundenwert.models.core import CountProbability
 from kundenwert.models.kernels.dormancy import RevivingCustomers
-from kundenwert.models.kernels.interpolation import Grid
+from kundenwert.models.kernels.interpolation import Grid, PolynomialGrid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,6 +44,7 @@ STANDSTILL: Final = 1e-14  # of the slowest rate, as good as none
 LOGIT_STEP: Final = 0.5
 LOGITS: Final = (-13.0, 9.0)  # of p; beyond, nothing changes
 FARTHEST: Final = (-60.0, 40.0)
+FARTHEST_OF_POLYNOMIALS: Final = (-36.0, 36.0)
 HALVINGS: Final = 6
 WIDENINGS: Final = 12
 FARTHER: Final = 4.0
@@ -61,7 +63,7 @@ class Axes:
     """Grids of log lambda and of logit p, and whether values are divided by p, because they grow like 1/p."""
 
     rates: Grid
-    logits: Grid
+    logits: Grid | PolynomialGrid
     per_lapse: bool = False
 
     @property
@@ -82,24 +84,28 @@ class Axes:
 
     def of_logits(self, a: Array, b: Array) -> Array:
         """Weights of the logits of a table in averages over p ~ Beta(a, b), shape (draws, logits)."""
+        constant = np.ones(1)
         if self.per_lapse:  # E[g(p)/p] is E[g(p)] under Beta(a - 1, b) times a constant
-            fine, weights = _beta_weights(self.logits, a - 1, b)
-            return np.asarray((weights.T @ self.logits.weights(fine)) * ((a + b - 1) / (a - 1))[:, None])
-        fine, weights = _beta_weights(self.logits, a, b)
-        return np.asarray(weights.T @ self.logits.weights(fine), dtype=np.float64)
+            a, constant = a - 1, (a + b - 1) / (a - 1)
+        fine, weights = _beta_weights(a, b, self.logits)
+        return np.asarray((weights.T @ self.logits.weights(fine)) * constant[:, None], dtype=np.float64)
 
 
-def _beta_weights(logits: Grid, a: Array, b: Array) -> tuple[Array, Array]:
+def _beta_weights(a: Array, b: Array, logits: Grid | PolynomialGrid) -> tuple[Array, Array]:
     """Equally spaced logits, close enough for beta distributions, and weights (logits, draws) that sum to one.
 
     Where values no longer change, the outermost ones stand for the tails as well, which are geometric series.
     """
     middle = special.digamma(a) - special.digamma(b)
     spread = np.sqrt(special.polygamma(1, a) + special.polygamma(1, b))
-    first, last = logits.first, logits.first + logits.step * (logits.count - 1)
-    low = min(max(first, float((middle - 8 * spread - TAIL_NEPERS / a).min())), last - logits.step)
-    high = max(min(last, float((middle + 8 * spread + TAIL_NEPERS / b).max())), low + logits.step)
-    grid = Grid.between(low, high, min(logits.step, WIDTHS * float(spread.min())))
+    if isinstance(logits, Grid):
+        first, last, step, narrowest = logits.first, float(logits.nodes[-1]), logits.step, spread
+    else:  # a power of p or 1 - p makes the density narrower
+        first, last, step, n = *FARTHEST_OF_POLYNOMIALS, LOGIT_STEP, logits.degree
+        narrowest = np.sqrt(special.polygamma(1, a + n) + special.polygamma(1, b + n))
+    low = min(max(first, float((middle - 8 * spread - TAIL_NEPERS / a).min())), last - step)
+    high = max(min(last, float((middle + 8 * spread + TAIL_NEPERS / b).max())), low + step)
+    grid = Grid.between(low, high, min(step, WIDTHS * float(narrowest.min())))
     y = grid.nodes[:, None]
     log_weights = a * (y - middle) - (a + b) * (np.logaddexp(0, y) - np.logaddexp(0, middle))
     with np.errstate(over="ignore"):
@@ -234,6 +240,9 @@ def tabulated(
     slowest = math.log(SLOWEST / float(theta.alpha.max() + columns["T"].max()))
     fastest = math.log((stages + 10 * math.sqrt(stages) + 40) / float(theta.alpha.min()))
     axes = Axes(Grid.between(slowest, fastest, RATE_STEP), Grid.between(*LOGITS, LOGIT_STEP))
+    counts = [each.count for each in expectations if isinstance(each, CountProbability)]
+    if len(counts) == len(expectations):  # each purchase is followed by one of three things: a polynomial in p
+        axes = replace(axes, logits=PolynomialGrid(max(counts)))
     # what is expected depends on the draw by these two only
     probed = np.unique([pick(values) for values in (theta.omega, theta.eta) for pick in (np.argmin, np.argmax)])
     error = ERROR_OF_ONE if len(theta.r) == 1 else ERROR
@@ -269,6 +278,8 @@ class _Search:
             if self._agree([(each[:, :1] + each[:, 2:]) / 2 for each in values], [each[:, 1:2] for each in values]):
                 break
             rates = Grid.between(rates.first - math.log(100), float(rates.nodes[-1]), rates.step)
+        if isinstance(logits, PolynomialGrid):
+            return Axes(rates, logits)
         lam = replace(axes, rates=rates).lam[::PROBED]
         low, high = logits.first, float(logits.nodes[-1])
         while low > FARTHEST[0] and not self._ends(lam, low, low - FARTHER):
@@ -290,6 +301,8 @@ class _Search:
             axes = replace(axes, rates=rates.halved())
         for _ in range(HALVINGS):
             logits = axes.logits
+            if isinstance(logits, PolynomialGrid):
+                break
             between = logits.nodes[:-1] + logits.step / 2
             p = np.asarray(special.expit(np.r_[logits.nodes, between]), dtype=np.float64)[:, None]
             values = [each * p if axes.per_lapse else each for each in self._values(axes.lam[::PROBED], p)]
