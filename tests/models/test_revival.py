@@ -437,6 +437,13 @@ class TestRefusals:
             fixed(omega=1.0).discounted_purchases(some_customers(), annual_discount_rate=0.0, horizon=kw.LIFETIME)
 
 
+def test_densities_of_gaps_and_of_recency_are_not_compared():
+    histories = cdnow.sample(30)
+    posteriors: dict[str, Any] = {"gaps": fixed(k=2), "recency": fixed(k=2, gaps=False)}
+    with pytest.raises(SpecificationError, match="frequency and recency"):
+        kw.compare(posteriors, histories)
+
+
 def test_new_customers_need_no_gaps():
     posterior = fixed()
     estimate = posterior.expected_purchases_new_customer(horizon=kw.years(1)).mean

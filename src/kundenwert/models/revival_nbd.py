@@ -73,7 +73,8 @@ class RevivalNBD(PurchaseModel[Revival]):
         omega, the share of lapses after which a customer is only dormant. By default Beta(1, 3), whose density is
         largest at no dormancy at all: without evidence of returns the model shrinks to MBG/NBD.
     relative_return_rate : Prior
-        eta divided by the mean purchase rate. Dormancy is meant to be slower than activity: by default about a fifth.
+        eta divided by the mean purchase rate of active customers; by default about a fifth. Most customers buy more
+        slowly than the mean, so a dormant gap need not be longer than an active one of theirs.
 
     Notes
     -----
@@ -107,6 +108,11 @@ class RevivalNBD(PurchaseModel[Revival]):
     def needs(self) -> tuple[HistoryColumn, ...]:  # type: ignore[override]  # it depends on what there is to learn from
         """Frequency, recency and T, and the single gaps unless it does without."""
         return ("x", "t_x", "T", "gaps") if self.gaps else ("x", "t_x", "T")
+
+    @property
+    def observes(self) -> str:  # type: ignore[override]  # densities of recency and of single gaps do not compare
+        """What the likelihood is a density of."""
+        return "purchases" if self.gaps else "frequency and recency"
 
     @override
     def cautions(self) -> tuple[str, ...]:
