@@ -200,6 +200,24 @@ def _value(measured: Measured) -> str:
     return "\n\n".join([about, _table(["", "kundenwert", "PyMC-Marketing"], rows), checks])
 
 
+def _winback(measured: Measured) -> str:
+    run = _get(measured, "winback")
+    of_cdnow, of_many = (f"ESS {run[f'{name}_ess']:,.0f}, k {run[f'{name}_k']:.2f}" for name in ("cdnow", "fit"))
+    about = (
+        f"RevivalNBD by the default fit, on the CDNOW sample ({of_cdnow}) and on {run['customers']:,} simulated "
+        f"customers with {run['cells']:,} distinct histories ({of_many}); then {run['offers']} offers to each of these, "
+        "from 200 draws, under a budget."
+    )
+    return f"{about}\n\n" + _targets(
+        [
+            ("posterior of the CDNOW sample", _seconds(run["cdnow"]), "60 s or less", run["cdnow"] <= 60),
+            (f"posterior of {run['customers']:,}", _seconds(run["fit"]), "900 s or less", run["fit"] <= 900),
+            (f"plan, {run['offers']} offers each", _seconds(run["seconds"]), "60 s or less", run["seconds"] <= 60),
+            ("peak memory of the process", _gigabytes(run["peak"]), "3 GB or less", run["peak"] <= 3),
+        ]
+    )
+
+
 def _worth(measured: Measured) -> str:
     npv, realised = _get(measured, "worth_npv"), _get(measured, "worth_realised")
     about = (
@@ -328,6 +346,7 @@ _SECTIONS: Final = {
     "Lifetime value for twelve months": _value,
     "The family": _family,
     "What a million customers are worth": _worth,
+    "Win-back": _winback,
     "A million customers": _million,
     "Growth": _growth,
     "Cold start": _cold_start,

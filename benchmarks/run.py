@@ -175,6 +175,13 @@ def run_worth(bench: Bench) -> None:
         log.unlink(missing_ok=True)
 
 
+def run_winback(bench: Bench) -> None:
+    """RevivalNBD fitted to a tenth of the largest population, and five offers to each of them planned."""
+    bench.measure(
+        "winback", Path(sys.executable), "kundenwert_winback.py", "--customers", bench.scale.customers[-1] // 10
+    )
+
+
 def run_cold_start(bench: Bench) -> None:
     """New processes: the import, and the quickstart."""
     ours = Path(sys.executable)
@@ -212,7 +219,7 @@ def machine() -> Measurement:
 
 def main() -> None:
     """Run the cases, print the results and, after a full run, write them to RESULTS.md."""
-    cases = ("posterior", "mode", "family", "worth", "growth", "cold-start")
+    cases = ("posterior", "mode", "family", "worth", "winback", "growth", "cold-start")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="a dry run of a few minutes, not written to RESULTS.md")
     parser.add_argument("--only", nargs="+", choices=cases, default=[], help="these cases only; not written either")
@@ -232,6 +239,8 @@ def main() -> None:
         run_family(bench)
     if bench.wants("worth"):
         run_worth(bench)
+    if bench.wants("winback"):
+        run_winback(bench)
     if bench.wants("growth"):
         run_growth(bench)
     results["minutes"] = (time.perf_counter() - began) / 60

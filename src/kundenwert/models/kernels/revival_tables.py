@@ -35,7 +35,7 @@ type Expectation = Callable[[RevivingCustomers], Array]
 States are the phases, dormancy and, if something is expected of them, those who are gone.
 """
 
-ERROR: Final = 1e-5  # of interpolated values, relative to them
+ERROR: Final = 3e-5  # of interpolated values halfway between nodes, relative to them; averages have less
 ERROR_OF_ONE: Final = 5e-9  # the same for a single draw, as of published values
 FLOOR: Final = 0.3  # of the largest value, or of 1: below, errors may be as large as here
 RATE_STEP: Final = 0.25  # of log lambda
