@@ -205,7 +205,7 @@ def _winback(measured: Measured) -> str:
     of_cdnow, of_many = (f"ESS {run[f'{name}_ess']:,.0f}, k {run[f'{name}_k']:.2f}" for name in ("cdnow", "fit"))
     about = (
         f"RevivalNBD by the default fit, on the CDNOW sample ({of_cdnow}) and on {run['customers']:,} simulated "
-        f"customers with {run['cells']:,} distinct histories ({of_many}); then {run['offers']} offers to each of these, "
+        f"customers, {run['cells']:,} distinct histories ({of_many}); then {run['offers']} offers to each of these, "
         "from 200 draws, under a budget."
     )
     return f"{about}\n\n" + _targets(
