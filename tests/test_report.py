@@ -423,7 +423,7 @@ BAD: dict[str, Any] = {
     "no path": (SpecificationError, "path is where", {"path": None}),
     "title": (SpecificationError, "title is the heading", {"title": " "}),
     "how many": (SpecificationError, "warnings is how many", {"warnings": -1}),
-    "seed": (SpecificationError, "seed is a whole number", {"seed": 0.5}),
+    "seed": (SpecificationError, "seed must be a whole number", {"seed": 0.5}),
     "interval": (SpecificationError, "interval is a probability", {"interval": 90}),
     "no histories": (DataError, "expected CustomerHistories", {"histories": [1]}),
     "nobody": (DataError, "no customers", {"histories": cdnow.histories().take([])}),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kundenwert.duration import Duration, check_duration, weeks
 from kundenwert.errors import SpecificationError
+from kundenwert.scalars import check_count
 
 TWELVE_WEEKS: Final = weeks(12)
 THIRTY_NINE_WEEKS: Final = weeks(39)
@@ -172,9 +173,7 @@ def simulated(
     import numpy as np
     import pandas as pd
 
-    if isinstance(customers, bool) or not isinstance(customers, int) or customers < 1:
-        message = f"customers must be a whole number of at least 1, got {customers!r}"
-        raise SpecificationError(message)
+    customers = check_count(customers, "customers")
     acquisition = int(check_duration(acquired_over, "acquired_over").in_days)
     days = int(check_duration(observed_for, "observed_for").in_days)
     if not 1 <= acquisition <= days:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, cast, final, get_args
 
 from kundenwert.errors import DurationError, SpecificationError
+from kundenwert.scalars import is_number, is_whole
 
 __all__ = [
     "LIFETIME",
@@ -127,11 +128,12 @@ class Periods:
     of: Count
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.count, int) and not isinstance(self.count, bool) and self.count >= 0
+        whole = is_whole(self.count) and self.count >= 0
         if not whole or self.count > MOST_PERIODS:
             most = f", which is more than {MOST_PERIODS:,}" if whole else ""
             message = f"{PLURALS[self.of]}(…) takes a whole number of at least 0, got {self.count!r}{most}"
             raise SpecificationError(message)
+        object.__setattr__(self, "count", int(self.count))
 
     def in_unit(self, unit: Unit) -> float:
         """The number, if this is what is counted.
@@ -178,10 +180,10 @@ def renewals(count: int, /) -> Periods:
 
 
 def _duration(count: float, unit: str) -> Duration:
-    if isinstance(count, bool) or not isinstance(count, (int, float)) or not abs(count) <= LARGEST_NUMBER:
+    if not is_number(count) or abs(float(count)) > LARGEST_NUMBER:
         message = f"{unit}s(…) takes a finite number, got {count!r}; for an open end use kundenwert.LIFETIME"
         raise SpecificationError(message)
-    return Duration(count * DAYS[unit])
+    return Duration(float(count) * DAYS[unit])
 
 
 def hours(count: float, /) -> Duration:

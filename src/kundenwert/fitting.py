@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 import warnings
 import zlib
@@ -34,6 +33,7 @@ from kundenwert.posterior.assembly import posterior_of
 from kundenwert.posterior.base import Provenance
 from kundenwert.posterior.campaign import prior_draws
 from kundenwert.priors import Flat
+from kundenwert.scalars import check_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fit", "fixed"]
 
-SEED_BITS: Final = 63
 FEW_DIMENSIONS: Final = 10  # up to these the points of a round are as ImportanceSampling has them by default
 MOST_DIMENSIONS: Final = 20  # up to these importance sampling works with more points
 MORE_POINTS: Final = 16_384
@@ -134,7 +133,7 @@ def fit(
         _refuse_flat(model)
     for caution in model.cautions():
         warnings.warn(caution, InferenceWarning, stacklevel=2)
-    task = _Task(model, cells, Target(model, cells), _checked_seed(seed), time.perf_counter())
+    task = _Task(model, cells, Target(model, cells), check_seed(seed), time.perf_counter())
     return _posterior(task, histories, method)
 
 
@@ -331,12 +330,3 @@ def _refuse_flat(model: Model[Any]) -> None:
                 "Give a proper prior, for example kundenwert.LogNormal"
             )
             raise SpecificationError(message)
-
-
-def _checked_seed(seed: int | None) -> int:
-    if seed is None:
-        return secrets.randbits(SEED_BITS)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        message = f"seed must be a whole number of at least 0, got {seed!r}"
-        raise SpecificationError(message)
-    return int(seed)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Literal, final, override
 
 from kundenwert.errors import SpecificationError
+from kundenwert.scalars import is_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,22 +29,15 @@ type Support = Literal["positive", "probability", "real"]
 
 
 def _check_positive(prior: Prior, name: str, value: float) -> None:
-    if not (_is_finite(value) and value > 0):
+    if not (is_number(value) and value > 0):
         message = f"{type(prior).__name__}: {name} must be positive and finite, got {value!r}"
         raise SpecificationError(message)
 
 
 def _check_finite(prior: Prior, name: str, value: float) -> None:
-    if not _is_finite(value):
+    if not is_number(value):
         message = f"{type(prior).__name__}: {name} must be finite, got {value!r}"
         raise SpecificationError(message)
-
-
-def _is_finite(value: object) -> bool:
-    try:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # an integer beyond floating-point numbers
-        return False
 
 
 class Prior(ABC):

@@ -494,7 +494,7 @@ class TestLimits:
             ({"futures": 0}, SpecificationError, "futures is how many"),
             ({"futures": 10.0}, SpecificationError, "got 10.0"),
             ({"futures": True}, SpecificationError, "got True"),
-            ({"seed": -1}, SpecificationError, "seed is a whole number"),
+            ({"seed": -1}, SpecificationError, "seed must be a whole number"),
             ({"seed": None}, SpecificationError, "got None"),
             ({"seed": 1.5}, SpecificationError, "got 1.5"),
             ({"interval": 90}, SpecificationError, "interval is a probability"),

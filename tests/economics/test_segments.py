@@ -211,7 +211,7 @@ def test_what_came_true():
     "wrong, error, match",
     [
         ({"futures": 0}, SpecificationError, "futures is how many"),
-        ({"seed": "x"}, SpecificationError, "seed is a whole number"),
+        ({"seed": "x"}, SpecificationError, "seed must be a whole number"),
         ({"interval": 0}, SpecificationError, "interval is a probability"),
         ({"value_from": "high"}, SpecificationError, "value_from is an amount of money or kundenwert.Quantile"),
         ({"contribution_from": np.nan}, SpecificationError, "contribution_from is an amount"),

@@ -10,6 +10,8 @@ from scipy import stats
 
 import kundenwert as kw
 from kundenwert.errors import SpecificationError
+from kundenwert.models.kernels import beta_average
+from kundenwert.models.kernels.beta_erlang import BetaErlang
 from kundenwert.models.kernels.beta_mixture import BetaMixture
 from kundenwert.models.kernels.sums import log_binomial
 from tests.customers import histories_of
@@ -17,6 +19,7 @@ from tests.customers import histories_of
 THREE = histories_of([0, 2, 5000], [0, 20, 39.5], [40, 40, 40], unit="week")
 YEAR = kw.years(1)
 WEEKS = 365.25 / 7
+QUESTIONS = {"survival": (52.0,), "purchases": (0.0, 52.0), "discounted_purchases": (0.002, math.inf)}
 LEAVING: dict[str, Any] = {"r": 0.5, "alpha": 6.0, "a": 0.9, "b": 1.6, "unit": "week"}
 PARETO: dict[str, Any] = {"r": 0.55, "alpha": 10.6, "s": 0.61, "beta": 11.7, "unit": "week"}
 GOMPERTZ: dict[str, Any] = {"r": 0.55, "alpha": 10.6, "b": 0.05, "s": 0.61, "beta": 2.0, "unit": "week"}
@@ -107,6 +110,24 @@ def test_too_steep_for_too_narrow_a_distribution():
     posterior = kw.fixed(kw.BGNBD.Parameters(**LEAVING | {"r": 1e30, "a": 1e30}))
     with pytest.raises(SpecificationError, match=r"dropout probability of Beta\(1e\+30, 1\.6\) cannot be averaged"):
         posterior.expected_purchases(THREE.take([0]), horizon=YEAR)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_one_demanding_customer_among_many(monkeypatch, k):
+    """As many nodes as one of them needs would be too many for all at once: they are asked about in parts."""
+    n, A, a, b = (np.full((100, 2), value) for value in (2.5, 40.0, 0.9, 1.6))
+    n[50, 1], a[50, 1], b[50, 1] = 600.0, 30.0, 1.02
+    many = BetaMixture(n=n, A=A, a=a, b=b) if k == 1 else BetaErlang(k=k, phase=1, n=n, A=A, a=a, b=b)
+    demanding, ordinary = many.take(np.s_[50:51, 1]), many.take(np.s_[:1, 1])
+    expected = {}
+    for method, ahead in QUESTIONS.items():
+        expected[method] = np.full(n.shape, getattr(ordinary, method)(*ahead))
+        expected[method][50, 1] = getattr(demanding, method)(*ahead)[0]
+    monkeypatch.setattr(beta_average, "MOST_NUMBERS", 2**13)
+    with pytest.raises(beta_average.TooManyNodes):
+        beta_average.beta_nodes(a, b, n, many.error)
+    for method, ahead in QUESTIONS.items():
+        np.testing.assert_allclose(getattr(many, method)(*ahead), expected[method], rtol=1e-9)
 
 
 @pytest.mark.parametrize("n, count", [(0.5, 0), (0.5, 3), (1e-100, 2), (1e10, 3), (1e100, 1), (1e7, 400), (3, 5000)])

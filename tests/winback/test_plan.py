@@ -562,7 +562,7 @@ def test_posteriors_with_different_numbers_of_draws_go_together():
         ({"window": 13}, "window takes a Duration"),
         ({"horizon": kw.weeks(4)}, "window"),
         ({"waits": [kw.weeks(0)]}, "waits are"),
-        ({"draws": 0}, "draws is a whole number"),
+        ({"draws": 0}, "draws must be a whole number"),
         ({"response": "prior"}, "response must be"),
         ({"interval": 90}, "interval is a probability"),
         ({"seed": -1}, "seed must be a whole number"),

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from kundenwert.errors import DataError, SpecificationError
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.summary import check_interval
+from kundenwert.scalars import check_count
 
 if TYPE_CHECKING:
     from kundenwert.histories import Cells, Histories
@@ -75,9 +76,7 @@ def purchase_counts(
             "kundenwert.fit(kundenwert.MBGNBD(), …)"
         )
         raise SpecificationError(message)
-    if isinstance(up_to, bool) or not isinstance(up_to, int) or up_to < 0:
-        message = f"up_to must be a whole number of at least 0, got {up_to!r}"
-        raise SpecificationError(message)
+    up_to = check_count(up_to, "up_to", smallest=0)
     widths = ndtri((1 + check_interval(interval)) / 2)
     cells = purchases.cells_of(histories)
     if len(cells) == 0:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kundenwert.errors import RowError, SpecificationError
 from kundenwert.histories.validation import refuse_too_many
+from kundenwert.scalars import is_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -150,7 +151,7 @@ def _size(customers: int | Mapping[CohortLabel, int] | None, labels: tuple[Cohor
         customers = customers[labels[code]]
     if customers is None:
         return None
-    if isinstance(customers, bool) or not isinstance(customers, (int, np.integer)) or customers < 1:
+    if not is_whole(customers) or customers < 1:
         message = f"customers is the number of contracts at the start, a whole number of at least 1; got {customers!r}"
         raise SpecificationError(message)
     return int(customers)

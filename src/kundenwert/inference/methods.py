@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, final
 
 from kundenwert.errors import SpecificationError
+from kundenwert.scalars import check_count
 
 __all__ = ["MAP", "NUTS", "ImportanceSampling", "Method"]
 
@@ -33,10 +34,9 @@ class ImportanceSampling:
     refits: int = 4
 
     def __post_init__(self) -> None:
-        _check_count(self, "draws", self.draws, 1)
-        _check_count(self, "refits", self.refits, 0)
+        _check_counts(self, draws=1, refits=0)
         if self.points is not None:
-            _check_count(self, "points", self.points, SMALLEST_ROUND)
+            _check_counts(self, points=SMALLEST_ROUND)
             if self.points & (self.points - 1):
                 message = f"ImportanceSampling: points must be a power of two, got {self.points}"
                 raise SpecificationError(message)
@@ -70,9 +70,7 @@ class NUTS:
     longest: float = 10.0
 
     def __post_init__(self) -> None:
-        _check_count(self, "draws", self.draws, 4)
-        _check_count(self, "tune", self.tune, 1)
-        _check_count(self, "chains", self.chains, 1)
+        _check_counts(self, draws=4, tune=1, chains=1)
         if not 0 < self.target_accept < 1:
             message = f"NUTS: target_accept must be a probability, got {self.target_accept!r}"
             raise SpecificationError(message)
@@ -97,7 +95,7 @@ class MAP:
 type Method = ImportanceSampling | NUTS | MAP
 
 
-def _check_count(method: object, name: str, value: int, smallest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
-        message = f"{type(method).__name__}: {name} must be a whole number of at least {smallest}, got {value!r}"
-        raise SpecificationError(message)
+def _check_counts(method: object, **smallest: int) -> None:
+    for name, least in smallest.items():
+        number = check_count(getattr(method, name), f"{type(method).__name__}: {name}", smallest=least)
+        object.__setattr__(method, name, number)

@@ -12,6 +12,7 @@ from kundenwert.errors import DataError, SpecificationError
 from kundenwert.models.core import FixedParameters, Quantity, SpendModel, check_money_scale, check_positive
 from kundenwert.models.kernels.latent import NormalLevel
 from kundenwert.priors import Flat, HalfNormal, LogNormal, Prior
+from kundenwert.scalars import is_number, store_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,13 +83,13 @@ class LogNormalSpend(SpendModel[_Parameters]):
 
         def __post_init__(self) -> None:
             check_positive(self, ("tau", "sigma"))
-            number = isinstance(self.mu, (int, float)) and not isinstance(self.mu, bool)
-            if not number or not abs(self.mu) < LARGEST_LOG - (self.tau**2 + self.sigma**2) / 2:
+            if not is_number(self.mu) or not abs(self.mu) < LARGEST_LOG - (self.tau**2 + self.sigma**2) / 2:
                 message = (
                     "LogNormalSpend.Parameters: mu must be a number, the logarithm of the median amount, and "
                     f"exp(mu + (tau^2 + sigma^2)/2) the mean amount; got {self}"
                 )
                 raise SpecificationError(message)
+            store_plainly(self, "mu")
 
         @property
         @override

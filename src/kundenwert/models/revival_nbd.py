@@ -19,6 +19,7 @@ from kundenwert.models.kernels.revival_histories import Revival, log_likelihood,
 from kundenwert.models.kernels.revival_questions import from_return_on, in_kind, return_time
 from kundenwert.models.kernels.revival_tables import tabulated
 from kundenwert.priors import Beta, LogNormal
+from kundenwert.scalars import is_number, is_whole, store_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -98,7 +99,7 @@ class RevivalNBD(PurchaseModel[Revival]):
     living: ClassVar[tuple[str, ...]] = ("active", "dormant")
 
     def __post_init__(self) -> None:
-        _check_k(self, self.k)
+        _settle_k(self, self.k)
         if not isinstance(self.gaps, bool):
             message = f"RevivalNBD: gaps is True or False, got {self.gaps!r}"
             raise SpecificationError(message)
@@ -269,24 +270,26 @@ class RevivalNBD(PurchaseModel[Revival]):
         gaps: bool = True
 
         def __post_init__(self) -> None:
-            _check_k(self, self.k)
+            _settle_k(self, self.k)
             check_positive(self, ["r", "alpha", "a", "b", "eta"])
             if self.r > LARGEST_SHAPE:
                 message = f"{type(self).__qualname__}: r must be at most {LARGEST_SHAPE:g}, got {self.r!r}"
                 raise SpecificationError(message)
-            if isinstance(self.omega, bool) or not isinstance(self.omega, (int, float)) or not 0 <= self.omega <= 1:
+            if not is_number(self.omega) or not 0 <= self.omega <= 1:
                 message = f"{type(self).__qualname__}: omega must be a share from 0 to 1, got {self.omega!r}"
                 raise SpecificationError(message)
+            store_plainly(self, "omega")
 
         @override
         def model(self) -> RevivalNBD:
             return RevivalNBD(k=self.k, gaps=self.gaps)
 
 
-def _check_k(thing: object, k: object) -> None:
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MOST_STAGES:
+def _settle_k(thing: object, k: object) -> None:
+    if not is_whole(k) or not 1 <= k <= MOST_STAGES:
         message = (
             f"{type(thing).__qualname__}: k, the number of stages of an active gap, must be a whole number from 1 to "
             f"{MOST_STAGES}, got {k!r}"
         )
         raise SpecificationError(message)
+    object.__setattr__(thing, "k", int(k))

@@ -23,6 +23,7 @@ from kundenwert.plot.canvas import (
     money,
     plain_ticks,
 )
+from kundenwert.scalars import is_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,7 +119,7 @@ def lorenz(
         If `top` is no share.
     """
     table = check_interval_table(values, REMEDY, ["mean"])
-    if isinstance(top, bool) or not isinstance(top, (int, float)) or not 0 < top <= 1:
+    if not is_number(top) or not 0 < top <= 1:
         message = f"top is a share of the customers between 0 and 1, for example 0.20; got {top!r}"
         raise SpecificationError(message)
     mean = np.sort(table["mean"].to_numpy(dtype=np.float64))[::-1]

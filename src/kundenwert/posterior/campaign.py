@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import zlib
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -20,6 +19,7 @@ from kundenwert.parallel import in_parallel
 from kundenwert.posterior.base import Posterior, Provenance, thinning
 from kundenwert.posterior.response import Response, paired
 from kundenwert.posterior.summary import blocks_of, check_interval, in_blocks, quantile
+from kundenwert.scalars import check_count, check_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,9 +84,7 @@ class CampaignPosterior(Posterior):
         if not isinstance(model, CampaignModel):
             message = f"from_prior takes a kundenwert.CampaignResponse(assignment=…), got {model!r}"
             raise SpecificationError(message)
-        if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
-            message = f"draws must be a whole number of at least 1, got {draws!r}"
-            raise SpecificationError(message)
+        draws = check_count(draws, "draws")
         if isinstance(offers, str) or not (tuple(offers) or model.offers):
             message = f"offers takes the labels of one offer or more, for example offers=['10 % off']; got {offers!r}"
             raise SpecificationError(message)
@@ -106,7 +104,7 @@ class CampaignPosterior(Posterior):
             scores=(),
             prior_only=UNTRIED,
         )
-        seed = _checked_seed(seed)
+        seed = check_seed(seed)
         values = prior_draws(named, draws, np.random.default_rng([seed, zlib.crc32(b"prior")]))
         return cls(
             model=named,
@@ -437,12 +435,3 @@ def prior_draws(model: CampaignModel[Any], draws: int, rng: np.random.Generator)
     quantities = [quantity.prior.sample(rng, draws)[None] for quantity in model.quantities]
     values: tuple[Array, ...] = model.uncorrected(model.parameters_of(quantities, "campaign"))
     return values
-
-
-def _checked_seed(seed: int | None) -> int:
-    if seed is None:
-        return secrets.randbits(63)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        message = f"seed must be a whole number of at least 0, got {seed!r}"
-        raise SpecificationError(message)
-    return int(seed)

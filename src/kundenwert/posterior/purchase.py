@@ -17,6 +17,7 @@ from kundenwert.posterior.purchase_draws import NOW, PurchaseDraws
 from kundenwert.posterior.returners import from_return_on, in_kind, time_to_return
 from kundenwert.posterior.summary import Estimate, summarise
 from kundenwert.posterior.values import PurchaseValues
+from kundenwert.scalars import check_count, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,9 +216,7 @@ class PurchasePosterior(Posterior):
             depend on all of their history (:class:`RevivalNBD`), averages over at most 256 of the draws.
         """
         length = check_duration(horizon, "horizon").in_unit(self.unit)
-        if isinstance(up_to, bool) or not isinstance(up_to, int) or up_to < 0:
-            message = f"up_to must be a whole number of at least 0, got {up_to!r}"
-            raise SpecificationError(message)
+        up_to = check_count(up_to, "up_to", smallest=0)
         cells = self.cells_of(histories)
         probabilities = self.of_cells.count_probabilities(cells, length, up_to)
         more = np.maximum(0.0, 1 - probabilities.sum(axis=1))
@@ -346,7 +345,7 @@ def _window(within: Horizon, unit: Unit) -> float:
 def check_rate(annual_discount_rate: float) -> float:
     """Return the annual discount rate if it is zero or a positive number."""
     rate = annual_discount_rate
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < float("inf"):
+    if not is_number(rate) or rate < 0:
         message = f"annual_discount_rate is 0 or more, for example 0.10 for 10 % a year; got {rate!r}"
         raise SpecificationError(message)
     return float(rate)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from kundenwert.errors import InferenceError, SpecificationError
 from kundenwert.parallel import in_parallel
+from kundenwert.scalars import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +64,7 @@ class Summary:
 
 def check_interval(interval: float) -> float:
     """Return the interval's probability if it is one."""
-    if isinstance(interval, bool) or not isinstance(interval, (int, float)) or not 0 < interval < 1:
+    if not is_number(interval) or not 0 < interval < 1:
         message = f"interval is a probability between 0 and 1, for example 0.90; got {interval!r}"
         raise SpecificationError(message)
     return float(interval)

@@ -24,7 +24,6 @@ from kundenwert.economics import (
     second_purchase,
     spend_dependence,
 )
-from kundenwert.economics.assumptions.terms import is_number
 from kundenwert.economics.base.equity import equity_of
 from kundenwert.economics.base.groups import Groups, contributions
 from kundenwert.economics.base.segments import segmentation_of
@@ -44,6 +43,7 @@ from kundenwert.histories import CustomerHistories, OpportunityHistories
 from kundenwert.plot.relationships import moves
 from kundenwert.posterior import PurchasePosterior, SpendPosterior
 from kundenwert.reporting.heldout import HeldOut
+from kundenwert.scalars import is_number
 
 if TYPE_CHECKING:
     from datetime import date

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from kundenwert.duration import check_duration
-from kundenwert.economics.realised.realised import check_seed
 from kundenwert.economics.relationship.phase_rules import RULES
 from kundenwert.economics.value.distinct import check_posteriors
 from kundenwert.errors import DataError, SpecificationError
@@ -22,6 +21,7 @@ from kundenwert.reporting.headline import footer, key_figures, subtitle
 from kundenwert.reporting.html import page
 from kundenwert.reporting.sections import sections
 from kundenwert.reporting.sections.trust import problems
+from kundenwert.scalars import check_count, is_whole
 
 if TYPE_CHECKING:
     from datetime import date
@@ -156,7 +156,7 @@ def report(
         raise DataError(message)
     check_duration(horizon, "horizon", lifetime=True).in_unit(purchases.unit)
     _check(title, warnings)
-    check_seed(seed)
+    check_count(seed, "seed", smallest=0)
     asked = Question(
         log=log,
         histories=histories,
@@ -217,6 +217,6 @@ def _check(title: object, warnings: object) -> None:
     if not isinstance(title, str) or not title.strip():
         message = f"title is the heading of the page, got {title!r}"
         raise SpecificationError(message)
-    if isinstance(warnings, bool) or not isinstance(warnings, int) or warnings < 0:
+    if not is_whole(warnings) or warnings < 0:
         message = f"warnings is how many customers to list, 0 or more; got {warnings!r}"
         raise SpecificationError(message)

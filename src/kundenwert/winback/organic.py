@@ -13,6 +13,7 @@ from kundenwert.histories import OrganicReturn
 from kundenwert.posterior import PurchasePosterior
 from kundenwert.posterior.states import StateValues
 from kundenwert.posterior.summary import in_blocks
+from kundenwert.scalars import check_count
 
 if TYPE_CHECKING:
     from kundenwert.histories import Histories
@@ -44,9 +45,7 @@ def organic_return(
     if not isinstance(purchases, PurchasePosterior):
         message = f"purchases takes a posterior of purchases, as fit(MBGNBD(), histories) gives, got {purchases!r}"
         raise SpecificationError(message)
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
-        message = f"draws must be a whole number of at least 1, got {draws!r}"
-        raise SpecificationError(message)
+    draws = check_count(draws, "draws")
     length = check_duration(window, "window").in_unit(purchases.unit)
     if not length > 0:
         message = f"window must be longer than 0, got {window!r}"

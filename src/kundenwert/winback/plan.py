@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from html import escape
 from importlib.util import find_spec
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.errors import MissingPackageError, RowError, SpecificationError
+from kundenwert.scalars import is_number
 from kundenwert.winback.choice import steps_of
 from kundenwert.winback.explanation import explained
 from kundenwert.winback.gains import summary_of
@@ -261,7 +263,7 @@ def _checked_budgets(budgets: object) -> list[float]:
     """Return the budgets, of which there must be one at least, as numbers."""
     numeric = isinstance(budgets, (list, tuple, np.ndarray, pd.Series, pd.Index, range))
     given: list[Any] = list(budgets) if numeric else []  # type: ignore[call-overload]
-    right = [isinstance(each, (int, float, np.number)) and not isinstance(each, bool) and each >= 0 for each in given]
+    right = [(is_number(each) or each == math.inf) and each >= 0 for each in given]
     if not given or not all(right):
         wrong = budgets if not given else given[right.index(False)]
         message = f"budgets takes a list of amounts of money, each 0 or more; got {wrong!r}"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import secrets
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from kundenwert.duration import LIFETIME, Duration, check_duration
-from kundenwert.economics.assumptions.terms import is_number
 from kundenwert.errors import SpecificationError
 from kundenwert.histories.base import as_histories
 from kundenwert.posterior.campaign import CampaignPosterior
 from kundenwert.posterior.summary import check_interval
+from kundenwert.scalars import check_seed, is_number
 from kundenwert.winback.deciding import Decided
 from kundenwert.winback.lots import HOLD_OUT, lots
 from kundenwert.winback.offers import check_offers, eligible_for
@@ -140,7 +139,7 @@ def plan_winback(
         )
         raise SpecificationError(message)
     check_duration(window, "window")
-    seed = secrets.randbits(63) if seed is None else _checked_seed(seed)
+    seed = check_seed(seed)
     setting = Setting(
         purchases=purchases,
         spend=spend,
@@ -176,30 +175,22 @@ def _held_out(customer_id: pd.Index, share: float, seed: int) -> NDArray[np.bool
     return held
 
 
-def _checked_seed(seed: object) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        message = f"seed must be a whole number of at least 0, got {seed!r}"
-        raise SpecificationError(message)
-    return int(seed)
-
-
 def _check_shares(hold_out: object, probability: object) -> None:
-    if not is_number(hold_out) or not 0 <= hold_out < 1:  # type: ignore[operator]  # a number by the first condition
+    if not is_number(hold_out) or not 0 <= hold_out < 1:
         message = (
             f"hold_out is the share of customers who are left alone so that the effect can be measured, 0.10 for 10 %; "
             f"got {hold_out!r}"
         )
         raise SpecificationError(message)
-    if not is_number(probability) or not 0 < probability < 1:  # type: ignore[operator]
+    if not is_number(probability) or not 0 < probability < 1:
         message = f"hard_cap_probability is a probability between 0 and 1, for example 0.95; got {probability!r}"
         raise SpecificationError(message)
 
 
 def _check_amounts(budget: object, cap: object) -> None:
-    number = isinstance(budget, (int, float)) and not isinstance(budget, bool)
-    if not number or not budget >= 0:  # type: ignore[operator]  # a number by the first condition
+    if not (is_number(budget) or budget == math.inf) or not budget >= 0:
         message = f"budget is an amount of money, 0 or more (or math.inf); got {budget!r}"
         raise SpecificationError(message)
-    if cap is not None and (not is_number(cap) or cap < 0):  # type: ignore[operator]
+    if cap is not None and (not is_number(cap) or cap < 0):
         message = f"hard_cap is an amount of money, 0 or more; got {cap!r}"
         raise SpecificationError(message)

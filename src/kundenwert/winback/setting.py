@@ -18,6 +18,7 @@ from kundenwert.histories.tables import numbers
 from kundenwert.posterior.base import thinning
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.response import paired
+from kundenwert.scalars import check_count
 from kundenwert.winback.gains import Gains
 from kundenwert.winback.offers import costs_of
 from kundenwert.winback.organic import organic_return
@@ -164,9 +165,7 @@ def distinct_customers(
             f"by kundenwert.summarize(log, …); got {type(histories).__name__}"
         )
         raise MissingInformationError(message)
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
-        message = f"draws is a whole number of at least 1, got {draws!r}"
-        raise SpecificationError(message)
+    draws = check_count(draws, "draws")
     counts = [purchases.of_cells.draws] + ([] if isinstance(spend, KnownAmount) else [spend.of_cells.draws])
     count = min([draws, *([each for each in counts if each > 1] or [1])])
     chosen = purchases.chosen(thinning(purchases.of_cells.draws, count))

@@ -21,16 +21,9 @@ from kundenwert.economics.assumptions.retention import (
     WhilePAliveAbove,
     WhileReturnProbabilityAbove,
 )
-from kundenwert.economics.assumptions.terms import (
-    ByChannel,
-    Growing,
-    PerCustomer,
-    Schedule,
-    check_amount,
-    is_number,
-    store_plainly,
-)
+from kundenwert.economics.assumptions.terms import ByChannel, Growing, PerCustomer, Schedule, check_amount
 from kundenwert.errors import SpecificationError
+from kundenwert.scalars import is_number, store_plainly
 
 __all__ = ["Economics"]
 
@@ -167,7 +160,7 @@ def _check_margin(margin: object) -> None:
         case _:
             values = (margin,)
     for value in values:
-        if not is_number(value) or not 0 <= value <= 1:  # type: ignore[operator]  # a number by the first condition
+        if not is_number(value) or not 0 <= value <= 1:
             message = (
                 f"margin is a share of the amount between 0 and 1, 0.30 for 30 %; got {value!r}. Costs that do not "
                 "grow with the amount are order_cost and annual_retention_cost"
@@ -178,6 +171,6 @@ def _check_margin(margin: object) -> None:
 def _check_discount_rate(rate: object) -> None:
     values: tuple[object, ...] = rate.values if isinstance(rate, Schedule) else (rate,)
     for value in values:
-        if not is_number(value) or not 0 <= value <= 1:  # type: ignore[operator]  # a number by the first condition
+        if not is_number(value) or not 0 <= value <= 1:
             message = f"annual_discount_rate lies between 0 and 1, 0.10 for 10 % a year; got {value!r}"
             raise SpecificationError(message)

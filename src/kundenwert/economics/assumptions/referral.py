@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
-from kundenwert.economics.assumptions.terms import LARGEST_MONEY, is_number, is_whole, store_plainly
+from kundenwert.economics.assumptions.terms import LARGEST_MONEY
 from kundenwert.errors import InfiniteValueError, SpecificationError
+from kundenwert.scalars import is_number, is_whole, store_plainly
 
 if TYPE_CHECKING:
     from kundenwert.models.core import Array

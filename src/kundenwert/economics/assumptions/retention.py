@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import final
 
 from kundenwert.duration import Duration, Horizon, check_duration
-from kundenwert.economics.assumptions.terms import is_number, store_plainly
 from kundenwert.errors import DurationError, SpecificationError
+from kundenwert.scalars import is_number, store_plainly
 
 __all__ = [
     "EveryoneFor",
@@ -76,6 +76,6 @@ type RetentionRule = EveryoneFor | WhilePAliveAbove | WhileReturnProbabilityAbov
 
 
 def _check_threshold(threshold: object) -> None:
-    if not is_number(threshold) or not 0 < threshold < 1:  # type: ignore[operator]  # a number by the first condition
+    if not is_number(threshold) or not 0 < threshold < 1:
         message = f"a threshold is a probability between 0 and 1, for example 0.2; got {threshold!r}"
         raise SpecificationError(message)

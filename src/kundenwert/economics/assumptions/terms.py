@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final, final, override
 
 import numpy as np
 
 from kundenwert.duration import Duration
 from kundenwert.errors import DurationError, SpecificationError
+from kundenwert.scalars import is_number, store_plainly
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,9 +23,6 @@ __all__ = [
     "PerCustomer",
     "Schedule",
     "check_amount",
-    "is_number",
-    "is_whole",
-    "store_plainly",
 ]
 
 LARGEST_MONEY: Final = 1e15  # so that neither products nor sums of amounts overflow; in any currency, more is a mistake
@@ -177,37 +173,14 @@ class KnownAmount:
         store_plainly(self, "amount")
 
 
-def is_number(value: object) -> bool:
-    """Whether this is a finite number: of Python, of NumPy, or a fraction."""
-    if not isinstance(value, Real) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # of integers that no floating-point number reaches
-        return False
-
-
-def is_whole(value: object) -> bool:
-    """Whether this is a whole number, of Python or NumPy."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def store_plainly(instance: object, *names: str) -> None:
-    """Turn those attributes of a frozen dataclass that are numbers of any kind into those of Python."""
-    for name in names:
-        value = getattr(instance, name)
-        if is_number(value):
-            object.__setattr__(instance, name, float(value))
-
-
 def check_amount(value: object, name: str) -> None:
     """Refuse what is neither an amount of money, 0 or more, nor a column that holds amounts."""
     if isinstance(value, PerCustomer):
         return
-    if not is_number(value) or value < 0:  # type: ignore[operator]  # a number by the first condition
+    if not is_number(value) or value < 0:
         message = f"{name} is an amount of money, 0 or more, or kundenwert.PerCustomer(column); got {value!r}"
         raise SpecificationError(message)
-    if value > LARGEST_MONEY:  # type: ignore[operator]
+    if value > LARGEST_MONEY:
         message = (
             f"{name} is an amount of money, {LARGEST_MONEY:g} at most; got {value!r}: check the amount, or take a "
             "larger unit of money"

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 import pandas as pd
 
-from kundenwert.economics.assumptions.terms import is_number, store_plainly
 from kundenwert.economics.base.equity import CustomerEquity, equity_of
 from kundenwert.economics.base.groups import Groups, contributions
 from kundenwert.economics.base.totals import totals_of_groups
 from kundenwert.economics.realised.realisation import realisation
-from kundenwert.economics.realised.realised import check_seed
 from kundenwert.economics.value.valuation import valuation
 from kundenwert.errors import SpecificationError
 from kundenwert.posterior.summary import check_interval
+from kundenwert.scalars import check_count, is_number, store_plainly
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoDataFrame
@@ -171,7 +170,7 @@ def segment(
     SpecificationError
         If a threshold is neither an amount nor a quantile, or a model cannot be simulated from a history on.
     """
-    check_seed(seed)
+    check_count(seed, "seed", smallest=0)
     check_interval(interval)
     for name, threshold in (("contribution_from", contribution_from), ("value_from", value_from)):
         if not isinstance(threshold, Quantile) and not is_number(threshold):

@@ -16,6 +16,7 @@ from kundenwert.models.core import history_of
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior
 from kundenwert.posterior.summary import Estimate, check_interval
+from kundenwert.scalars import check_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -250,9 +251,7 @@ def _first(posterior: PurchasePosterior | SpendPosterior) -> tuple[Array, ...]:
 
 
 def _sampled(histories: Histories, seed: int | None) -> Histories:
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
-        message = f"seed must be a whole number of at least 0, got {seed!r}"
-        raise SpecificationError(message)
+    seed = check_seed(seed)
     if len(histories) <= MOST_CUSTOMERS:
         return histories
     rng = np.random.default_rng(seed)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kundenwert.duration import Duration, check_duration, units_per_year
-from kundenwert.economics.assumptions.terms import is_whole
 from kundenwert.economics.flows.streams import periods_per_year
 from kundenwert.economics.newcomers.by_channel import Channel, by_channel
 from kundenwert.economics.newcomers.newcomers import Newcomer, new_cells
@@ -19,6 +18,7 @@ from kundenwert.errors import DurationError, SpecificationError
 from kundenwert.posterior.contract import ContractPosterior
 from kundenwert.posterior.spend import SpendPosterior
 from kundenwert.posterior.summary import check_interval
+from kundenwert.scalars import check_count
 
 if TYPE_CHECKING:
     from kundenwert.duration import Horizon
@@ -174,6 +174,4 @@ def _check(futures: int, seed: int, first_purchase: bool, first_amount: object) 
         message = "first_amount is given, and with first_purchase=False the first purchase does not count; drop one"
         raise SpecificationError(message)
     for name, value in {"futures": futures, "seed": seed}.items():
-        if not is_whole(value) or value < 0:
-            message = f"{name} must be a whole number of at least 0, got {value!r}"
-            raise SpecificationError(message)
+        check_count(value, name, smallest=0)

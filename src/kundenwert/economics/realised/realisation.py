@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from kundenwert.economics.assumptions.retention import EveryoneFor, WhileActive
-from kundenwert.economics.assumptions.terms import is_whole
 from kundenwert.economics.flows.events import check_every, periods_per_year
 from kundenwert.economics.flows.timeline import Timeline
 from kundenwert.economics.serving.futures import Service, blocks_of_futures, farthest_year, purchases_ahead, served_for
@@ -20,6 +19,7 @@ from kundenwert.parallel import in_parallel
 from kundenwert.posterior.base import thinning
 from kundenwert.posterior.contract import ContractPosterior
 from kundenwert.posterior.spend import SpendPosterior
+from kundenwert.scalars import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

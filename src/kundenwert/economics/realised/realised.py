@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from kundenwert.economics.assumptions.terms import is_number, is_whole
 from kundenwert.economics.realised.realisation import realisation
 from kundenwert.errors import SpecificationError
 from kundenwert.posterior.summary import check_interval, quantile
+from kundenwert.scalars import check_count, is_number
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoDataFrame
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kundenwert.models.core import Array
     from kundenwert.posterior import ContractPosterior, PurchasePosterior, SpendPosterior
 
-__all__ = ["check_seed", "realised_value"]
+__all__ = ["realised_value"]
 
 COLUMNS: Final = ("mean", "sd", "lower", "upper", "p_positive", "expected_shortfall")
 
@@ -138,17 +138,10 @@ def _certainty_equivalent(ordered: Array, aversion: float) -> Array:
 
 
 def _check(worst: object, risk_aversion: object, seed: object) -> None:
-    if not is_number(worst) or not 0 < worst <= 1:  # type: ignore[operator]  # a number by the first condition
+    if not is_number(worst) or not 0 < worst <= 1:
         message = f"worst is a share of the futures between 0 and 1, for example 0.05; got {worst!r}"
         raise SpecificationError(message)
-    if risk_aversion is not None and (not is_number(risk_aversion) or risk_aversion < 0):  # type: ignore[operator]
+    if risk_aversion is not None and (not is_number(risk_aversion) or risk_aversion < 0):
         message = f"risk_aversion is 0 or more, per unit of money, for example 0.01; got {risk_aversion!r}"
         raise SpecificationError(message)
-    check_seed(seed)
-
-
-def check_seed(seed: object) -> None:
-    """Refuse what is no seed."""
-    if not is_whole(seed) or seed < 0:  # type: ignore[operator]  # a number by the first condition
-        message = f"seed is a whole number of at least 0, got {seed!r}"
-        raise SpecificationError(message)
+    check_count(seed, "seed", smallest=0)

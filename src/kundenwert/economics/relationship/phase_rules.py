@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, final
 
 from kundenwert.duration import Duration, Horizon, check_duration, weeks, years
-from kundenwert.economics.assumptions.terms import is_number, store_plainly
 from kundenwert.errors import DurationError, SpecificationError
+from kundenwert.scalars import is_number, store_plainly
 
 if TYPE_CHECKING:
     from kundenwert.duration import Unit

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, override
 from kundenwert.duration import check_unit_or_count
 from kundenwert.errors import SpecificationError
 from kundenwert.models.core.model import Model
+from kundenwert.scalars import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,9 +68,11 @@ def check_positive(parameters: FixedParameters[Any], names: Sequence[str]) -> No
                 f"{LARGEST:g}, got {value!r}"
             )
             raise SpecificationError(message)
+        if not isinstance(value, int):
+            object.__setattr__(parameters, name, float(value))
     check_unit_or_count(parameters.measure)
 
 
 def is_positive(value: object) -> bool:
     """Whether this is a positive number with which formulas can be computed."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and SMALLEST <= value <= LARGEST
+    return is_number(value) and SMALLEST <= float(value) <= LARGEST

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from numbers import Real
 from typing import TYPE_CHECKING, ClassVar
 
 from kundenwert.errors import SpecificationError
 from kundenwert.histories.parts import LARGEST_AMOUNT
 from kundenwert.models.core.model import Model
+from kundenwert.scalars import is_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,7 +98,6 @@ class SpendModel[P: tuple[Array, ...]](Model[P]):
 
 def check_money_scale(value: float | None) -> None:
     """Refuse a typical amount that is none; None leaves it to the data."""
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if value is not None and not (number and 0 < value <= LARGEST_AMOUNT):
+    if value is not None and not (is_number(value) and 0 < float(value) <= LARGEST_AMOUNT):
         message = f"money_scale must be a positive amount, got {value!r}"
         raise SpecificationError(message)

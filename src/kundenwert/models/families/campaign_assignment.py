@@ -17,6 +17,7 @@ from kundenwert.errors import DataError, SpecificationError
 from kundenwert.histories.campaign_terms import column
 from kundenwert.models.core import Assignment, Verdict
 from kundenwert.models.kernels.logistic import logistic_regression
+from kundenwert.scalars import is_number
 
 if TYPE_CHECKING:
     from kundenwert.histories import Cells
@@ -115,7 +116,7 @@ class Observational(Assignment):
         _check_otherwise(self.without_overlap, "without_overlap")
         for name, highest in (("smallest_propensity", 0.5), ("largest_share", 1.0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < highest:
+            if not is_number(value) or not 0 < value < highest:
                 message = f"Observational: {name} is a number between 0 and {highest:g}, got {value!r}"
                 raise SpecificationError(message)
 

@@ -31,6 +31,7 @@ from kundenwert.models.families.beta_geometric import (
 )
 from kundenwert.models.kernels.beta_erlang import BetaErlang
 from kundenwert.models.kernels.beta_mixture import BetaMixture
+from kundenwert.scalars import is_whole
 
 if TYPE_CHECKING:
     from kundenwert.histories import Histories
@@ -47,7 +48,7 @@ class CondensedParameters[M: Model[Any]](BetaGeometricParameters[M]):
     k: int = 2
 
     def __post_init__(self) -> None:
-        _check_k(self, self.k)
+        _settle_k(self, self.k)
         BetaGeometricParameters.__post_init__(self)
 
 
@@ -65,7 +66,7 @@ class CondensedModel(LeavingModel):
     """How many chances to leave the first purchase is: 0 or 1."""
 
     def __post_init__(self) -> None:
-        _check_k(self, self.k)
+        _settle_k(self, self.k)
         _ = self.quantities  # a prior that does not fit is an error now, not at the fit
 
     @property
@@ -152,9 +153,10 @@ class CondensedModel(LeavingModel):
         return h.map("x", dropout) + n * f.log1p((h["T"] - h["t_x"]) / (alpha + h["t_x"]))
 
 
-def _check_k(thing: object, k: object) -> None:
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+def _settle_k(thing: object, k: object) -> None:
+    if not is_whole(k) or k < 1:
         message = (
             f"{type(thing).__qualname__}: k, the number of stages of a gap, must be a positive whole number, got {k!r}"
         )
         raise SpecificationError(message)
+    object.__setattr__(thing, "k", int(k))

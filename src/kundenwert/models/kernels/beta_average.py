@@ -12,7 +12,8 @@ than both b and the steepness, the mass cannot move, and b alone says how narrow
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, Protocol, Self
 
 import numpy as np
 from scipy.special import betaln, expit, psi
@@ -22,14 +23,17 @@ from kundenwert.models.core import NUMPY
 from kundenwert.models.kernels.lifetimes import log_growth
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kundenwert.models.core import Array
 
-__all__ = ["BetaNodes", "beta_nodes"]
+__all__ = ["BetaNodes", "beta_nodes", "in_parts"]
 
 LARGEST_EXPONENT: Final = 700.0
 LARGE: Final = 1e4  # shapes beyond which differences of their products lose digits
 NO_SPREAD: Final = 1e20  # both shapes beyond that: p is a number
-MOST_NUMBERS: Final = 2**27
+MOST_NUMBERS: Final = 2**24  # of nodes for all customers at a time
+MOST_NODES: Final = 2**24  # for one
 
 
 class BetaNodes(NamedTuple):
@@ -42,6 +46,40 @@ class BetaNodes(NamedTuple):
     def mean(self, values: Array) -> Array:
         """Average of a function of p given its values at the nodes."""
         return np.asarray(np.einsum("...j,...j->...", values, self.weight))
+
+
+class TooManyNodes(Exception):  # noqa: N818 - never leaves this package: customers are divided
+    """Nodes for these customers would take too much memory at once."""
+
+
+class Divisible(Protocol):
+    """Customers, arrays of one shape, of whom some can be taken."""
+
+    @property
+    def n(self) -> Array:
+        """Any of the arrays."""
+
+    def take(self, chosen: Any) -> Self:
+        """The customers at these places."""
+
+
+def in_parts[C: Divisible, **P](method: Callable[Concatenate[C, P], Array]) -> Callable[Concatenate[C, P], Array]:
+    """Let a method of customers be called for some of them at a time where nodes for all would be too many.
+
+    As many nodes as the most demanding of them needs are made for everyone, so a few of them can make it too many.
+    """
+
+    @wraps(method)
+    def divided(customers: C, /, *args: P.args, **kwargs: P.kwargs) -> Array:
+        try:
+            return method(customers, *args, **kwargs)
+        except TooManyNodes:
+            flat = customers.take(np.ones(customers.n.shape, dtype=np.bool_))
+            half = flat.n.size // 2
+            halves = (flat.take(part) for part in (slice(None, half), slice(half, None)))
+            return np.concatenate([divided(part, *args, **kwargs) for part in halves]).reshape(customers.n.shape)
+
+    return divided
 
 
 def beta_nodes(a: Array, b: Array, steepness: Array, error: float) -> BetaNodes:
@@ -58,8 +96,10 @@ def beta_nodes(a: Array, b: Array, steepness: Array, error: float) -> BetaNodes:
 
     Raises
     ------
+    TooManyNodes
+        If nodes for all at once would take too much memory; see :func:`in_parts`.
     SpecificationError
-        If the distribution is so narrow, and f so steep, that nodes would be too many.
+        If one distribution is so narrow, and f so steep, that nodes would be too many.
     """
     a, b = _with_a_spread(a, b)
     centre = psi(a) - psi(b)
@@ -72,7 +112,7 @@ def beta_nodes(a: Array, b: Array, steepness: Array, error: float) -> BetaNodes:
     # the integrand is well-behaved for |Im y| < pi/2, so the error is about exp(-pi^2/step)
     largest = math.pi**2 / math.log(100 / error) * np.minimum(1, 1.25 * np.sqrt(spread_of_log))
     wanted = float(np.max((high - low) / largest))
-    if not wanted * a.size < MOST_NUMBERS:
+    if not wanted < MOST_NODES:
         worst = np.unravel_index(np.argmax((high - low) / largest), a.shape)
         message = (
             f"a dropout probability of Beta({a[worst]:.3g}, {b[worst]:.3g}) cannot be averaged over for customers who "
@@ -80,6 +120,8 @@ def beta_nodes(a: Array, b: Array, steepness: Array, error: float) -> BetaNodes:
             "which the purchase rate (r and alpha) or the probability of leaving (a and b) is less extreme"
         )
         raise SpecificationError(message)
+    if wanted * a.size > MOST_NUMBERS and a.size > 1:
+        raise TooManyNodes
     count = 2 + math.ceil(wanted)
     step = (high - low) / (count - 1)
     y = low[..., None] + step[..., None] * np.arange(count)

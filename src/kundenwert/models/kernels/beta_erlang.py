@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 from scipy.special import betainc, gammaln, psi
 
-from kundenwert.models.kernels.beta_average import beta_nodes
+from kundenwert.models.kernels.beta_average import beta_nodes, in_parts
 from kundenwert.models.kernels.simulation import stages_after_stages
 from kundenwert.models.kernels.stages import ByCount, ByRoots, stages_to_add
 from kundenwert.models.kernels.sums import log_binomial
@@ -76,12 +76,18 @@ class BetaErlang:
         """The same customers, with expectations to about this relative error."""
         return replace(self, error=error)
 
+    def take(self, chosen: Any) -> BetaErlang:
+        """The customers at these places, in one dimension."""
+        return replace(self, n=self.n[chosen], A=self.A[chosen], a=self.a[chosen], b=self.b[chosen])
+
+    @in_parts
     def survival(self, ahead: float) -> Array:
         """P(alive at T + ahead): E[(1 - p)^floor((N + phase)/k)]."""
         if ahead == 0:
             return np.ones(self.n.shape)
         return self._evaluated(ahead / self.A, lambda _, kernel: kernel.survival())
 
+    @in_parts
     def purchases(self, start: float, horizon: float) -> Array:
         """Expected purchases in (T + start, T + start + horizon]."""
         if horizon == 0:
@@ -119,6 +125,7 @@ class BetaErlang:
         m = count - 1
         return np.asarray(stayed * ((b + m) * exactly + a * betainc(needed, n, odds)) / (a + b + m))
 
+    @in_parts
     def discounted_purchases(self, rate: float, horizon: float) -> Array:
         """Expected purchases in (T, T + horizon], each worth exp(-rate u) when it happens u after T.
 
@@ -171,7 +178,7 @@ class BetaErlang:
             return formula(self, ByRoots(self, reach))
         result = np.empty(self.n.shape)
         for chosen in (few, ~few):
-            part = replace(self, n=self.n[chosen], A=self.A[chosen], a=self.a[chosen], b=self.b[chosen])
+            part = self.take(chosen)
             result[chosen] = formula(part, (ByCount if chosen is few else ByRoots)(part, reach[chosen]))
         return result
 

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 from scipy.special import betainc
 
-from kundenwert.models.kernels.beta_average import beta_nodes
+from kundenwert.models.kernels.beta_average import beta_nodes, in_parts
 from kundenwert.models.kernels.simulation import stages_after_stages
 from kundenwert.models.kernels.sums import log_binomial
 from kundenwert.models.kernels.time_nodes import DISCOUNT_CUTOFF, time_nodes
@@ -67,6 +67,11 @@ class BetaMixture:
         """The same customers, with expectations to about this relative error."""
         return replace(self, error=error)
 
+    def take(self, chosen: Any) -> BetaMixture:
+        """The customers at these places, in one dimension."""
+        return replace(self, n=self.n[chosen], A=self.A[chosen], a=self.a[chosen], b=self.b[chosen])
+
+    @in_parts
     def survival(self, ahead: float) -> Array:
         """P(alive at T + ahead): E[(1 + p ahead/A)^-n]."""
         if ahead == 0:
@@ -75,6 +80,7 @@ class BetaMixture:
         nodes = self._nodes(v)
         return nodes.mean(np.exp(-self.n[..., None] * np.log1p(nodes.p * v[..., None])))
 
+    @in_parts
     def purchases(self, start: float, horizon: float) -> Array:
         """Expected purchases in (T + start, T + start + horizon].
 
@@ -112,6 +118,7 @@ class BetaMixture:
             stayed *= (b + i) / (a + b + i)
         return np.asarray(stayed * ((b + m) * exactly + a * betainc(count, n, -np.expm1(log_q))) / (a + b + m))
 
+    @in_parts
     def discounted_purchases(self, rate: float, horizon: float) -> Array:
         """Expected purchases in (T, T + horizon], each worth exp(-rate u) when it happens u after T.
 

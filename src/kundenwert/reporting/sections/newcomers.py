@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kundenwert import plot
-from kundenwert.economics.assumptions.terms import is_number
 from kundenwert.economics.newcomers.newcomers import LONGEST_YEARS
 from kundenwert.economics.newcomers.value import AVERAGE, SINGLE
 from kundenwert.posterior.summary import Estimate
@@ -15,6 +14,7 @@ from kundenwert.reporting.blocks import Block, Facts, Section
 from kundenwert.reporting.facts import Fact, money, share
 from kundenwert.reporting.pictures import picture
 from kundenwert.reporting.words import ahead, amount, estimate, in_words, percent, row_of, times
+from kundenwert.scalars import is_number
 
 if TYPE_CHECKING:
     from kundenwert.economics import NewCustomerValue
