@@ -66,7 +66,7 @@ BAD = {
     "numbers": ({"offer": [1, 0, 2, 0]}, ColumnError, "must be labels, strings or categories, got 1 for customer 2"),
     "empty label": ({"offer": ["A", "", "B", None]}, RowError, "write null for a customer who was held out"),
     "unknown": ({"customer_id": [2, 0, 9, 1]}, RowError, "customer 9 has no organic return probability"),
-    "segment": ({"segment": ["x", None, "y", "y"]}, RowError, "customer 0 has no cohort"),
+    "segment": ({"segment": ["x", None, "y", "y"]}, RowError, "customer 0 has no segment"),
     "covariate": ({"age": [1.0, np.inf, 2.0, 3.0]}, RowError, "customer 0 has age = inf"),
 }
 

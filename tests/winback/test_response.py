@@ -15,6 +15,7 @@ from kundenwert.errors import DataError, InferenceError, MissingInformationError
 from kundenwert.inference.pymc import log_likelihood_with_gradient
 from kundenwert.inference.target import Target
 from kundenwert.models.core import NUMPY, history_of
+from kundenwert.posterior.audience import Audience
 from kundenwert.winback.outcomes import pooled
 from tests import campaigns
 from tests.campaigns import LINKS, QUICK, ROUGH, response
@@ -488,7 +489,7 @@ def test_a_season_does_not_pass_for_an_effect():
     assert table.loc["campaign[2]", "mean"] - table.loc["campaign[1]", "mean"] == pytest.approx(0.8, abs=0.2)
     known, new = (posterior.average_effects(each).loc[("A", "all")] for each in (two_seasons(), two_seasons().organic))
     spread = [
-        posterior._response(two_seasons().organic, offer="A", segment=None, covariates=None, campaign=campaign)
+        posterior._response(Audience(two_seasons().organic, campaign=campaign), "A")
         .p_without(slice(0, 200))
         .mean(axis=0)
         .std()
@@ -509,7 +510,7 @@ def test_campaigns_go_together_with_segments_and_new_ones_of_both():
         "campaign_spread",
     ]
     theta = dict(zip(posterior.model.parameter_names, posterior.theta, strict=True))
-    got = posterior._response(log.organic, offer="A", segment=log_segments(log), covariates=None, campaign=log.campaign)
+    got = posterior._response(Audience(log.organic, segment=log_segments(log), campaign=log.campaign), "A")
     row, level = 3, logit(log.organic.p_return[3][got.organic_draws])
     label = f"segment[{log.segments[log.segment[row]]}]"
     expected = theta["intercept"] + theta["slope"] * level + theta[label] + theta["campaign[autumn]"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Self, final, override
+from typing import TYPE_CHECKING, Literal, Self, final, override
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
@@ -14,21 +13,20 @@ from kundenwert.duration import Horizon, Unit, check_duration
 from kundenwert.errors import ColumnError, DataError, DurationError, RowError
 from kundenwert.histories.audit import Audit
 from kundenwert.histories.base import Histories, check_clock
-from kundenwert.histories.campaign_terms import CampaignTerms, column, organic_columns, same_length
+from kundenwert.histories.campaign_columns import check_campaign, offer_codes, spend_of
+from kundenwert.histories.campaign_terms import CampaignTerms, column, organic_columns
 from kundenwert.histories.cells import Cells, CohortLabel, HistoryColumn, NeedsHistory, collapse
-from kundenwert.histories.contract_columns import cohort_codes
+from kundenwert.histories.contract_columns import flags, label_codes
 from kundenwert.histories.organic import OrganicReturn, chosen_positions
-from kundenwert.histories.parts import LARGEST_AMOUNT, freeze
+from kundenwert.histories.parts import freeze
 from kundenwert.histories.tables import customer_table, numbers
-from kundenwert.histories.validation import refuse, shown
+from kundenwert.histories.validation import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from narwhals.stable.v2.typing import IntoDataFrame
     from numpy.typing import ArrayLike, NDArray
-
-    from kundenwert.histories.tables import Table
 
     type Floats = NDArray[np.float64]
     type Integers = NDArray[np.int64]
@@ -97,7 +95,7 @@ class CampaignLog(Histories):
         object.__setattr__(self, "campaigns", tuple(self.campaigns))
         freeze(self, np.int64, "offer", "returned", "segment", "campaign")
         freeze(self, np.float64, "spend")
-        _check(self)
+        check_campaign(self)
 
     @property
     @override
@@ -183,9 +181,9 @@ class CampaignLog(Histories):
             raise DataError(message)
         more = [name for name in (spend, segment, campaign) if name is not None]
         table, customer_id = customer_table(frame, customer, [offer, returned, *more, *covariates])
-        codes, offers = _offers(table, offer, customer_id)
-        places, segments = cohort_codes(table, segment, customer_id)
-        rounds, campaigns = cohort_codes(table, campaign, customer_id)
+        codes, offers = offer_codes(table, offer, customer_id)
+        places, segments = label_codes(table, segment, customer_id, label="segment")
+        rounds, campaigns = label_codes(table, campaign, customer_id, label="campaign")
         held = {name: numbers(table, name) for name in covariates}
         if not customer_id.is_unique:
             message = (
@@ -194,7 +192,13 @@ class CampaignLog(Histories):
             )
             raise RowError(message)
         check_duration(window, "window")
-        back = _returned(table, returned, customer_id)
+        back = flags(
+            table,
+            returned,
+            customer_id,
+            "True or 1 for a customer who returned within the window, False or 0 for one who did not",
+            "several purchases are one return; fill gaps, or leave the rows out",
+        )
         return cls(
             customer_id=customer_id,
             offer=codes,
@@ -207,7 +211,7 @@ class CampaignLog(Histories):
             campaign=rounds if len(campaigns) > 1 else None,
             campaigns=campaigns if len(campaigns) > 1 else (),
             covariates=pd.DataFrame(held, index=customer_id.rename("customer_id")) if held else None,
-            spend=None if spend is None else _spend(table, spend, back),
+            spend=None if spend is None else spend_of(table, spend, back),
             audit=Audit(rows_read=len(table), kept=len(table), customers=len(table)),
         )
 
@@ -288,112 +292,3 @@ class CampaignLog(Histories):
             message = f"a campaign has no times to be expressed in {unit!r}; use a model of campaigns"
             raise DurationError(message)
         return self
-
-
-def _check(log: CampaignLog) -> None:
-    """Check what must hold of every campaign, wherever it comes from."""
-    ids = log.customer_id
-    if len(ids) == 0:
-        message = "the campaign has no customers; expected one row per customer who was contacted or held out"
-        raise DataError(message)
-    lengths = {name: len(getattr(log, name)) for name in ("offer", "returned", "segment", "organic")}
-    lengths |= {} if log.spend is None else {"spend": len(log.spend)}
-    lengths |= {} if log.campaign is None else {"campaign": len(log.campaign)}
-    for name, length in lengths.items():
-        if length != len(ids):
-            message = f"{name} has {length} entries for {len(ids)} customers; every array needs one entry per customer"
-            raise DataError(message)
-    if not (log.organic.customer_id.equals(ids) and (log.covariates is None or log.covariates.index.equals(ids))):
-        message = "organic and covariates must hold these customers in this order; use CampaignLog.from_pandas"
-        raise DataError(message)
-    if not same_length(log.window, log.organic.window):
-        message = (
-            f"returns were counted within {log.window!r}, but the organic return is that within "
-            f"{log.organic.window!r}; make it with kundenwert.organic_return(purchases, histories, window=…) for the "
-            "campaign's own window"
-        )
-        raise DataError(message)
-    _check_positions(log)
-    refuse((log.returned != 0) & (log.returned != 1), ids, {"returned": log.returned}, "0 or 1", "1 means returned")
-    if log.spend is not None:
-        refuse(
-            ~((log.spend >= 0) & (log.spend <= LARGEST_AMOUNT)) | ((log.spend > 0) & (log.returned == 0)),
-            ids,
-            {"spend": log.spend, "returned": log.returned},
-            f"a finite sum, 0 or more (and no more than {LARGEST_AMOUNT:g}), and 0 for who did not return",
-            "sum the purchases within the window, refunds taken off, and count every buyer as returned",
-        )
-    if log.covariates is not None:
-        for covariate, values in log.covariates.items():
-            given = values.to_numpy(dtype=np.float64)
-            refuse(
-                ~(np.abs(given) <= LARGEST_AMOUNT),
-                ids,
-                {str(covariate): given},
-                "a finite number",
-                "fill gaps, or leave the covariate out",
-            )
-
-
-def _check_positions(log: CampaignLog) -> None:
-    ids, count = log.customer_id, max(1, len(log.segments))
-    refuse((log.offer < 0) | (log.offer > len(log.offers)), ids, {"offer": log.offer}, "a position", "see `offers`")
-    refuse((log.segment < 0) | (log.segment >= count), ids, {"segment": log.segment}, "a position", "see `segments`")
-    if (log.campaign is None) != (len(log.campaigns) < 2):
-        message = (
-            "campaigns are told apart by the position of each row's campaign and two labels or more; got the labels "
-            f"{log.campaigns!r} and {'no positions' if log.campaign is None else 'positions'}"
-        )
-        raise DataError(message)
-    if log.campaign is not None:
-        outside = (log.campaign < 0) | (log.campaign >= len(log.campaigns))
-        refuse(outside, ids, {"campaign": log.campaign}, "a position", "see `campaigns`")
-
-
-def _offers(table: Table, name: str, ids: pd.Index) -> tuple[Integers, tuple[str, ...]]:
-    """Codes of the offers, 0 for none, and their labels, sorted so that they do not depend on the order of the rows."""
-    series = table.get_column(name)
-    values: list[Any] = series.to_list()
-    none = series.is_null().to_list()
-    none = [null or (isinstance(value, float) and math.isnan(value)) for null, value in zip(none, values, strict=True)]
-    textual = isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum))
-    for position, value in enumerate(values):
-        if none[position]:
-            continue
-        if not isinstance(value, str) or not (textual or isinstance(series.dtype, nw.Object)):
-            message = (
-                f"offers in column {name!r} must be labels, strings or categories, got {value!r} for customer "
-                f"{shown(ids, position)} ({series.dtype}); cast the column to string, with null for the held-out"
-            )
-            raise ColumnError(message)
-        if not value.strip():
-            message = (
-                f"customer {shown(ids, position)} has the offer {value!r}; write null for a customer who was held out, "
-                "and a label for an offer"
-            )
-            raise RowError(message)
-    labels = sorted({value for value, missing in zip(values, none, strict=True) if not missing})
-    places = {label: 1 + position for position, label in enumerate(labels)}
-    codes = [0 if missing else places[value] for value, missing in zip(values, none, strict=True)]
-    return np.array(codes, dtype=np.int64), tuple(labels)
-
-
-def _returned(table: Table, name: str, ids: pd.Index) -> Floats:
-    series = table.get_column(name)
-    if series.dtype == nw.Boolean:
-        values = np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
-    else:
-        values = numbers(table, name)
-    refuse(
-        (values != 0) & (values != 1),
-        ids,
-        {name: values},
-        "True or 1 for a customer who returned within the window, False or 0 for one who did not",
-        "several purchases are one return; fill gaps, or leave the rows out",
-    )
-    return values
-
-
-def _spend(table: Table, name: str, returned: Floats) -> Floats:
-    values = numbers(table, name)
-    return np.where(np.isnan(values) & (returned == 0), 0.0, values)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     type Floats = NDArray[np.float64]
     type Integers = NDArray[np.int64]
 
-__all__ = ["check_contracts", "check_interval", "check_observed", "cohort_codes", "flags", "whole"]
+__all__ = ["check_contracts", "check_interval", "check_observed", "flags", "label_codes", "whole"]
 
 
 def check_interval(every: Duration | None) -> None:
@@ -68,20 +68,14 @@ def whole(table: Table, column: str, customer_id: pd.Index) -> Floats:
     return values
 
 
-def flags(table: Table, column: str, customer_id: pd.Index) -> Floats:
-    """A column of zeros and ones, or of truth values."""
+def flags(table: Table, column: str, customer_id: pd.Index, expected: str, remedy: str) -> Floats:
+    """A column of zeros and ones, or of truth values; `expected` and `remedy` tell what they mean."""
     series = table.get_column(column)
     if series.dtype == nw.Boolean:
         values = np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
     else:
         values = numbers(table, column)
-    refuse(
-        (values != 0) & (values != 1),
-        customer_id,
-        {column: values},
-        "True or 1 for a contract that has ended, False or 0 for an active one",
-        "correct the rows, or leave them out",
-    )
+    refuse((values != 0) & (values != 1), customer_id, {column: values}, expected, remedy)
     return values
 
 
@@ -103,20 +97,20 @@ def check_observed(tenure: Floats, ended: Floats, observed: Floats, customer_id:
     )
 
 
-def cohort_codes(
-    table: Table, column: str | None, names: pd.Index, *, what: str = "customer"
+def label_codes(
+    table: Table, column: str | None, names: pd.Index, *, what: str = "customer", label: str = "cohort"
 ) -> tuple[Integers, tuple[CohortLabel, ...]]:
-    """Position of each row's cohort, and the labels, sorted so that they do not depend on the order of the rows."""
+    """Position of each row's label, and the labels, sorted so that they do not depend on the order of the rows."""
     if column is None:
         return np.zeros(len(table), dtype=np.int64), ()
     series = table.get_column(column)
     dtype = series.dtype
     if not (dtype.is_integer() or isinstance(dtype, (nw.String, nw.Categorical, nw.Enum))):
-        message = f"cohorts in column {column!r} must be strings, integers or categories, got {dtype}; cast the column"
+        message = f"{label}s in column {column!r} must be strings, integers or categories, got {dtype}; cast the column"
         raise ColumnError(message)
     null = np.asarray(series.is_null().to_numpy(), dtype=np.bool_)
     if null.any():
-        message = f"{what} {shown(names, int(np.argmax(null)))} has no cohort; drop such rows or name their cohort"
+        message = f"{what} {shown(names, int(np.argmax(null)))} has no {label}; drop such rows or name their {label}"
         raise RowError(message)
     values: list[Any] = series.to_list()
     labels = sorted(set(values))

@@ -19,8 +19,8 @@ from kundenwert.histories.contract_columns import (
     check_contracts,
     check_interval,
     check_observed,
-    cohort_codes,
     flags,
+    label_codes,
     whole,
 )
 from kundenwert.histories.parts import freeze
@@ -159,10 +159,16 @@ class ContractHistories(Histories):
             raise RowError(message)
         customer_id = ids(id_series)
         renewals = whole(table, tenure, customer_id)
-        over = flags(table, ended, customer_id)
+        over = flags(
+            table,
+            ended,
+            customer_id,
+            "True or 1 for a contract that has ended, False or 0 for an active one",
+            "correct the rows, or leave them out",
+        )
         if observed is not None:
             check_observed(renewals, over, whole(table, observed, customer_id), customer_id)
-        codes, labels = cohort_codes(table, cohort, customer_id)
+        codes, labels = label_codes(table, cohort, customer_id)
         return cls(
             customer_id=customer_id,
             tenure=renewals.astype(np.int64),
@@ -231,7 +237,7 @@ class ContractHistories(Histories):
             message = "the table has no rows; expected one row per cohort and renewal"
             raise DataError(message)
         rows = pd.RangeIndex(len(table))
-        codes, labels = cohort_codes(table, cohort, rows, what="row")
+        codes, labels = label_codes(table, cohort, rows, what="row")
         expanded = read_cohorts(codes, labels, numbers(table, renewal), numbers(table, survivors), customers)
         total = len(expanded.tenure)
         return cls(

@@ -12,10 +12,10 @@ import pandas as pd
 
 from kundenwert.errors import DataError, SpecificationError
 from kundenwert.histories import CampaignLog, OrganicReturn
-from kundenwert.histories.validation import shown
 from kundenwert.inference.diagnostics import Diagnostics
 from kundenwert.models.core import CampaignModel
 from kundenwert.parallel import in_parallel
+from kundenwert.posterior.audience import Audience, audience, segment_codes, standardised
 from kundenwert.posterior.base import Posterior, Provenance, thinning
 from kundenwert.posterior.response import Response, paired
 from kundenwert.posterior.summary import blocks_of, check_interval, in_blocks, quantile
@@ -171,17 +171,10 @@ class CampaignPosterior(Posterior):
             If the offer, a segment or a state is unknown, covariates are missing, or the organic return is that within
             another window than the campaign's.
         """
-        return self._response(organic, offer=offer, segment=segment, covariates=covariates)
+        return self._response(Audience(organic, segment, covariates), offer)
 
-    def _response(
-        self,
-        organic: OrganicReturn,
-        *,
-        offer: str,
-        segment: Sequence[CohortLabel] | pd.Series | None,
-        covariates: pd.DataFrame | None,
-        campaign: NDArray[np.int64] | None = None,
-    ) -> Response:
+    def _response(self, asked: Audience, offer: str) -> Response:
+        organic, new = asked.organic, len(self.model.campaigns)
         if not isinstance(organic, OrganicReturn):
             message = (
                 "organic takes what kundenwert.organic_return(purchases, histories, window=…) gives, got "
@@ -202,17 +195,17 @@ class CampaignPosterior(Posterior):
             )
             raise DataError(message)
         self.model.check_window(organic.window)
-        codes = self._segment_codes(organic, segment)
+        codes = segment_codes(self.model, organic, asked.segment)
         chosen, organic_draws = paired(self.model, self.theta, organic)
-        theta = self._with_new_campaign(self._with_new_segment() if segment is None else self.theta)
+        theta = self._with_new_campaign(self._with_new_segment() if asked.segment is None else self.theta)
         return Response(
             model=self.model,
             theta=tuple(value[chosen] for value in theta),
             organic=organic,
             offer=1 + self.offers.index(offer),
             segment=codes,
-            campaign=np.full(len(organic), len(self.model.campaigns)) if campaign is None else campaign,
-            covariates=self._standardised(organic, covariates),
+            campaign=np.full(len(organic), new) if asked.campaign is None else asked.campaign,
+            covariates=standardised(self.model, organic, asked.covariates),
             organic_draws=organic_draws,
         )
 
@@ -245,12 +238,12 @@ class CampaignPosterior(Posterior):
             (their difference), lower, upper, p_negative (that the offer does harm: a sleeping dog if it is high), and
             basis.
         """
-        organic, segment, covariates, campaign = self._audience(customers, segment, covariates)
+        asked = audience(self.model, customers, segment, covariates)
         tail = (1 - check_interval(interval)) / 2
         chosen = self.offers if offers is None else tuple(offers)
-        table = np.empty((6, len(organic), len(chosen)))
+        table = np.empty((6, len(asked.organic), len(chosen)))
         for k, offer in enumerate(chosen):
-            response = self._response(organic, offer=offer, segment=segment, covariates=covariates, campaign=campaign)
+            response = self._response(asked, offer)
 
             def work(rows: slice, response: Response = response, k: int = k) -> None:
                 p0, p1 = response.probabilities(rows)
@@ -264,8 +257,8 @@ class CampaignPosterior(Posterior):
                     (ordered < 0).mean(axis=-1),
                 )
 
-            in_blocks(len(organic), response.draws, work)
-        index = pd.MultiIndex.from_product([organic.customer_id, list(chosen)], names=["customer_id", "offer"])
+            in_blocks(len(asked.organic), response.draws, work)
+        index = pd.MultiIndex.from_product([asked.organic.customer_id, list(chosen)], names=["customer_id", "offer"])
         columns = ("p_without", "p_return", "uplift", "lower", "upper", "p_negative")
         frame = pd.DataFrame(dict(zip(columns, table.reshape(6, -1), strict=True)), index=index)
         return frame.assign(basis=self.basis)
@@ -295,24 +288,24 @@ class CampaignPosterior(Posterior):
             One row per offer and segment, with the segment "all" first: columns customers, p_without, p_return, uplift,
             lower, upper, p_negative and basis.
         """
-        organic, segment, covariates, campaign = self._audience(customers, segment, covariates)
+        asked = audience(self.model, customers, segment, covariates)
         tail = (1 - check_interval(interval)) / 2
-        if len(organic) == 0:
+        if len(asked.organic) == 0:
             message = "there are no customers to take the average of; expected one at least"
             raise DataError(message)
-        codes = self._segment_codes(organic, segment)
-        groups: dict[CohortLabel, NDArray[np.bool_]] = {"all": np.ones(len(organic), dtype=np.bool_)}
-        if segment is not None:
+        codes = segment_codes(self.model, asked.organic, asked.segment)
+        groups: dict[CohortLabel, NDArray[np.bool_]] = {"all": np.ones(len(asked.organic), dtype=np.bool_)}
+        if asked.segment is not None:
             groups |= {label: codes == k for k, label in enumerate(self.segments) if (codes == k).any()}
         rows = []
         for offer in self.offers:
-            response = self._response(organic, offer=offer, segment=segment, covariates=covariates, campaign=campaign)
+            response = self._response(asked, offer)
 
             def work(block: slice, response: Response = response) -> Array:
                 both = np.stack(response.probabilities(block))
                 return np.stack([both[:, member[block]].sum(axis=1) for member in groups.values()], axis=1)
 
-            sums = np.sum(in_parallel(work, blocks_of(len(organic), response.draws)), axis=0)
+            sums = np.sum(in_parallel(work, blocks_of(len(asked.organic), response.draws)), axis=0)
             for k, (label, member) in enumerate(groups.items()):
                 p0, p1 = sums[:, k] / member.sum()
                 ordered = np.sort(p1 - p0)
@@ -357,77 +350,6 @@ class CampaignPosterior(Posterior):
         """Standard normals, shape (count, draws), the same at every call."""
         stream = np.random.SeedSequence(self.diagnostics.seed or 0, spawn_key=(zlib.crc32(purpose),))
         return np.random.default_rng(stream).standard_normal((count, self.values[0].size))
-
-    def _audience(
-        self,
-        customers: OrganicReturn | CampaignLog,
-        segment: Sequence[CohortLabel] | pd.Series | None,
-        covariates: pd.DataFrame | None,
-    ) -> tuple[OrganicReturn, Sequence[CohortLabel] | pd.Series | None, pd.DataFrame | None, NDArray[np.int64] | None]:
-        """Customers with what a campaign brings along: segments, covariates, and which campaign they were in."""
-        if not isinstance(customers, CampaignLog):
-            return customers, segment, covariates, None
-        if segment is None and customers.segments and self.segments:
-            segment = [customers.segments[k] for k in customers.segment]
-        campaign = None
-        if customers.campaign is not None:  # one that was not learned from is a new one
-            places = {label: k for k, label in enumerate(self.model.campaigns)}
-            new = len(self.model.campaigns)
-            campaign = np.array([places.get(label, new) for label in customers.campaigns])[customers.campaign]
-        return customers.organic, segment, customers.covariates if covariates is None else covariates, campaign
-
-    def _segment_codes(
-        self, organic: OrganicReturn, segment: Sequence[CohortLabel] | pd.Series | None
-    ) -> NDArray[np.int64]:
-        """Position of each customer's segment; one beyond the last if nobody said."""
-        if segment is None:
-            return np.full(len(organic), len(self.segments), dtype=np.int64)
-        known = self.model.segments
-        if not known:
-            message = (
-                "segments were given, but this response tells none apart: leave them out, or name the column of a "
-                "campaign before fitting (CampaignLog.from_pandas(…, segment=…)) or the labels for priors "
-                "(CampaignPosterior.from_prior(…, segments=…))"
-            )
-            raise DataError(message)
-        labels = list(segment)
-        if len(labels) != len(organic):
-            message = f"segment has {len(labels)} entries for {len(organic)} customers; expected one per customer"
-            raise DataError(message)
-        places = {label: k for k, label in enumerate(known)}
-        codes = np.array([places.get(label, -1) for label in labels], dtype=np.int64)
-        if (codes < 0).any():
-            first = int(np.argmax(codes < 0))
-            message = (
-                f"customer {shown(organic.customer_id, first)} is in the segment {labels[first]!r}, which is unknown "
-                f"here; known are {', '.join(map(repr, known))}. Without segment=…, customers are taken to be "
-                "of a segment that is like these"
-            )
-            raise DataError(message)
-        return codes
-
-    def _standardised(self, organic: OrganicReturn, covariates: pd.DataFrame | None) -> Array:
-        known = self.model.covariates
-        if not known:
-            return np.empty((len(organic), 0))
-        names = [name for name, _, _ in known]
-        if not isinstance(covariates, pd.DataFrame) or not set(names) <= set(covariates.columns):
-            message = f"effects depend on the covariates {', '.join(names)}; give a table with these columns"
-            raise DataError(message)
-        missing = ~organic.customer_id.isin(covariates.index)
-        if missing.any():
-            message = (
-                f"customer {shown(organic.customer_id, int(np.argmax(missing)))} has no covariates; index them by id"
-            )
-            raise DataError(message)
-        given = covariates.loc[organic.customer_id, names].to_numpy(dtype=np.float64)
-        if not np.isfinite(given).all():
-            first = int(np.argmax(~np.isfinite(given).all(axis=1)))
-            message = (
-                f"customer {shown(organic.customer_id, first)} has a covariate that is no finite number; fill gaps"
-            )
-            raise DataError(message)
-        return np.asarray((given - [mean for _, mean, _ in known]) / [sd for _, _, sd in known])
 
 
 def prior_draws(model: CampaignModel[Any], draws: int, rng: np.random.Generator) -> tuple[Array, ...]:
