@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CampaignPosterior", "prior_draws"]
 
+EFFECT: Final = ("p_without", "p_return", "uplift", "lower", "upper", "p_negative")
 UNTRIED: Final = "no campaign was seen"
 
 
@@ -239,28 +240,18 @@ class CampaignPosterior(Posterior):
             basis.
         """
         asked = audience(self.model, customers, segment, covariates)
-        tail = (1 - check_interval(interval)) / 2
+        interval = check_interval(interval)
         chosen = self.offers if offers is None else tuple(offers)
         table = np.empty((6, len(asked.organic), len(chosen)))
         for k, offer in enumerate(chosen):
             response = self._response(asked, offer)
 
             def work(rows: slice, response: Response = response, k: int = k) -> None:
-                p0, p1 = response.probabilities(rows)
-                ordered = np.sort(p1 - p0, axis=-1)
-                table[:, rows, k] = (
-                    p0.mean(axis=-1),
-                    p1.mean(axis=-1),
-                    ordered.mean(axis=-1),
-                    quantile(ordered, tail),
-                    quantile(ordered, 1 - tail),
-                    (ordered < 0).mean(axis=-1),
-                )
+                table[:, rows, k] = _effect(*response.probabilities(rows), interval)
 
             in_blocks(len(asked.organic), response.draws, work)
         index = pd.MultiIndex.from_product([asked.organic.customer_id, list(chosen)], names=["customer_id", "offer"])
-        columns = ("p_without", "p_return", "uplift", "lower", "upper", "p_negative")
-        frame = pd.DataFrame(dict(zip(columns, table.reshape(6, -1), strict=True)), index=index)
+        frame = pd.DataFrame(dict(zip(EFFECT, table.reshape(6, -1), strict=True)), index=index)
         return frame.assign(basis=self.basis)
 
     def average_effects(
@@ -289,7 +280,7 @@ class CampaignPosterior(Posterior):
             lower, upper, p_negative and basis.
         """
         asked = audience(self.model, customers, segment, covariates)
-        tail = (1 - check_interval(interval)) / 2
+        interval = check_interval(interval)
         if len(asked.organic) == 0:
             message = "there are no customers to take the average of; expected one at least"
             raise DataError(message)
@@ -307,23 +298,10 @@ class CampaignPosterior(Posterior):
 
             sums = np.sum(in_parallel(work, blocks_of(len(asked.organic), response.draws)), axis=0)
             for k, (label, member) in enumerate(groups.items()):
-                p0, p1 = sums[:, k] / member.sum()
-                ordered = np.sort(p1 - p0)
-                rows.append(
-                    {
-                        "offer": offer,
-                        "segment": label,
-                        "customers": int(member.sum()),
-                        "p_without": p0.mean(),
-                        "p_return": p1.mean(),
-                        "uplift": ordered.mean(),
-                        "lower": float(quantile(ordered, tail)),
-                        "upper": float(quantile(ordered, 1 - tail)),
-                        "p_negative": (ordered < 0).mean(),
-                        "basis": self.basis,
-                    }
-                )
-        return pd.DataFrame(rows).set_index(["offer", "segment"])
+                p_without, p_return = sums[:, k] / member.sum()
+                effect = dict(zip(EFFECT, _effect(p_without, p_return, interval), strict=True))
+                rows.append({"offer": offer, "segment": label, "customers": int(member.sum()), **effect})
+        return pd.DataFrame(rows).set_index(["offer", "segment"]).assign(basis=self.basis)
 
     def thinned(self, draws: int) -> Self:
         """The posterior with `draws` evenly spaced draws in one chain."""
@@ -350,6 +328,21 @@ class CampaignPosterior(Posterior):
         """Standard normals, shape (count, draws), the same at every call."""
         stream = np.random.SeedSequence(self.diagnostics.seed or 0, spawn_key=(zlib.crc32(purpose),))
         return np.random.default_rng(stream).standard_normal((count, self.values[0].size))
+
+
+def _effect(p_without: Array, p_return: Array, interval: float) -> Array:
+    """The columns named in EFFECT, first axis, of probabilities by draw, last axis."""
+    tail, ordered = (1 - interval) / 2, np.sort(p_return - p_without, axis=-1)
+    return np.stack(
+        [
+            p_without.mean(axis=-1),
+            p_return.mean(axis=-1),
+            ordered.mean(axis=-1),
+            quantile(ordered, tail),
+            quantile(ordered, 1 - tail),
+            (ordered < 0).mean(axis=-1),
+        ]
+    )
 
 
 def prior_draws(model: CampaignModel[Any], draws: int, rng: np.random.Generator) -> tuple[Array, ...]:
