@@ -36,8 +36,8 @@ lint: .venv/.done  ## format, lint, types, layers
 test-py312: .venv/.done  ## the tests that are not slow, on Python 3.12
 	$(BIN)/python $(PYTEST)
 
-test-py313: .venv-3.13/.done  ## the same on Python 3.13
-	.venv-3.13/bin/python $(PYTEST)
+test-py313: .venv-3.13/.done  ## the same on Python 3.13, but for pages and examples: running them once is enough
+	.venv-3.13/bin/python $(PYTEST) src tests --ignore tests/test_examples.py
 
 test-slow: .venv/.done  ## the tests that take longer (over half an hour)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
