@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS ?= 1
 .NOTPARALLEL:
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 demo: .venv/.done  ## run the quickstart
 	$(BIN)/python examples/quickstart.py
@@ -39,7 +39,7 @@ test-py312: .venv/.done  ## the tests that are not slow, on Python 3.12
 test-py313: .venv-3.13/.done  ## the same on Python 3.13, but for pages and examples: running them once is enough
 	.venv-3.13/bin/python $(PYTEST) src tests --ignore tests/test_examples.py
 
-test-slow: .venv/.done  ## the tests that take longer (over half an hour)
+test-slow: .venv/.done  ## the tests that take longer (two hours)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 bench: .venv/.done  ## time and memory
