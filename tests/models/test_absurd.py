@@ -124,7 +124,7 @@ def test_one_demanding_customer_among_many(monkeypatch, k):
         expected[method] = np.full(n.shape, getattr(ordinary, method)(*ahead))
         expected[method][50, 1] = getattr(demanding, method)(*ahead)[0]
     monkeypatch.setattr(beta_average, "MOST_NUMBERS", 2**13)
-    with pytest.raises(beta_average.TooManyNodes):
+    with pytest.raises(beta_average.TooManyNodesError):
         beta_average.beta_nodes(a, b, n, many.error)
     for method, ahead in QUESTIONS.items():
         np.testing.assert_allclose(getattr(many, method)(*ahead), expected[method], rtol=1e-9)

@@ -53,7 +53,7 @@ def fixed(**changes) -> Any:
 def with_draws(size, **changes):
     """A posterior of draws around these values."""
     one, rng = fixed(**changes), np.random.default_rng(7)
-    values = [value * np.exp(0.1 * rng.normal(size=(1, size))) for value in one.values]  # noqa: PD011 - no data frame
+    values = [value * np.exp(0.1 * rng.normal(size=(1, size))) for value in one.theta]
     values[4] = np.minimum(values[4], 1.0)
     return replace(one, values=one.model.named(values))
 
@@ -95,33 +95,81 @@ class TestAgainstTheLikelihood:
     def test_counts_of_many_draws_are_as_good_as_one(self, k, horizon):
         """Frequent buyers, whose numbers of purchases scatter little: two equal draws say what one says."""
         one, histories = fixed(k=k, r=2.0, alpha=4.0, a=0.5, b=8.0), with_gaps([[0.5] * 60], 0.1)
-        two = replace(one, values=one.model.named([np.concatenate([v, v], axis=1) for v in one.values]))  # noqa: PD011 - no data frame
+        two = replace(one, values=one.model.named([np.tile(value, (1, 2)) for value in one.theta]))
         alone, twice = (p.purchase_distribution(histories, horizon=kw.weeks(horizon), up_to=9) for p in (one, two))
         np.testing.assert_allclose(twice, alone, rtol=1e-4, atol=1e-7)
 
     def test_what_is_expected_does_not_depend_on_who_else_is_asked_about(self):
-        """Thirty purchases in three days, a pause of years, and a purchase; the right number is by quadrature."""
-        posterior = fixed(r=0.5, alpha=0.2, a=1.0, b=4.0, omega=0.7, eta=0.02)
-        gaps = [2 / 168] * 30 + [150.0]
+        """Thirty purchases in three days, a pause of years, and a purchase."""
+        given, gaps = {"r": 0.5, "alpha": 0.2, "a": 1.0, "b": 4.0, "omega": 0.7, "eta": 0.02}, [2 / 168] * 30 + [150.0]
         found = [
-            posterior.expected_purchases(with_gaps(each, 0.1), horizon=kw.weeks(4))["mean"].iloc[0]
+            fixed(**given).expected_purchases(with_gaps(each, 0.1), horizon=kw.weeks(4))["mean"].iloc[0]
             for each in ([gaps], [gaps, []])
         ]
-        np.testing.assert_allclose(found, 3.71642, rtol=3e-6)
-        paused = with_gaps([[0.1] * 30 + [2000.0]], 0.1)
-        found = fixed(r=2.0, alpha=0.5, eta=0.001).expected_purchases(paused, horizon=kw.weeks(10))["mean"]
-        assert found.iloc[0] == pytest.approx(21.23, abs=0.005)
+        np.testing.assert_allclose(found, by_grid(CDNOW | given, gaps, 17 / 168, purchases_within(4)), rtol=3e-6)
+        given, gaps = {"r": 2.0, "alpha": 0.5, "eta": 0.001}, [17 / 168] * 30 + [2000.0]
+        found = fixed(**given).expected_purchases(with_gaps([gaps], 0.1), horizon=kw.weeks(10))["mean"]
+        np.testing.assert_allclose(found, by_grid(CDNOW | given, gaps, 17 / 168, purchases_within(10)), rtol=3e-6)
 
     def test_far_ahead_the_slowest_rates_matter(self):
-        posterior, nobody = fixed(r=0.1, alpha=0.05), with_gaps([[]], 0.0)
-        assert posterior.return_probability(nobody, horizon=kw.weeks(2000))["mean"].iloc[0] == pytest.approx(
-            0.5833, abs=5e-5
-        )
-        worth = posterior.discounted_purchases(nobody, annual_discount_rate=0.01, horizon=kw.LIFETIME)["mean"].iloc[0]
-        assert worth == pytest.approx(11.747, abs=5e-4)
-        faithful = fixed(r=1.0, alpha=0.2, a=0.05, b=0.5)
-        worth = faithful.discounted_purchases(nobody, annual_discount_rate=0.01, horizon=kw.LIFETIME)["mean"].iloc[0]
-        assert worth == pytest.approx(14967.45317, rel=1e-8)  # by quadrature over logit p and log lambda
+        nobody = with_gaps([[]], 0.0)
+        for given in ({"r": 0.1, "alpha": 0.05}, {"r": 1.0, "alpha": 0.2, "a": 0.05, "b": 0.5}):
+            posterior, population = fixed(**given), CDNOW | given
+            found = posterior.return_probability(nobody, horizon=kw.weeks(2000))["mean"]
+            np.testing.assert_allclose(found, by_grid(population, [], 0.0, return_within(2000)), rtol=3e-6)
+            found = posterior.discounted_purchases(nobody, annual_discount_rate=0.01, horizon=kw.LIFETIME)["mean"]
+            rate = np.log(1.01) * 7 / 365.25
+            np.testing.assert_allclose(found, by_grid(population, [], 0.0, discounted_for_life(rate)), rtol=1e-7)
+
+
+def by_grid(given, gaps, silence, expectation):
+    """What is expected of a customer (k = 1), by sums over log lambda and logit p that share nothing with the model."""
+    y = np.arange(-35 / given["r"], 12, 0.1)[:, None]
+    logit = np.arange(-35 / min(given["a"], 1), 35 / min(given["b"], 1), 0.25)
+    lam, eta, omega = np.exp(y), given["eta"], given["omega"]
+    p, stay = 1 / (1 + np.exp(-logit)), 1 / (1 + np.exp(logit))
+    log_weight = given["r"] * y - given["alpha"] * lam + given["a"] * np.log(p) + given["b"] * np.log(stay)
+    for gap, count in zip(*np.unique(gaps, return_counts=True), strict=True):
+        with np.errstate(divide="ignore"):
+            log_weight = log_weight + count * np.log(
+                stay * lam * np.exp(-lam * gap) + p * omega * eta * np.exp(-eta * gap)
+            )
+    weight = np.exp(log_weight - log_weight.max())
+    active, dormant, gone = stay * np.exp(-lam * silence), p * omega * np.exp(-eta * silence), p * (1 - omega)
+    of_active, of_dormant = expectation(lam, p, stay, omega, eta)
+    return np.sum(weight * (active * of_active + dormant * of_dormant)) / np.sum(weight * (active + dormant + gone))
+
+
+def return_within(h):
+    def expectation(lam, _p, _stay, _omega, eta):
+        return -np.expm1(-lam * h), -np.expm1(-eta * h)
+
+    return expectation
+
+
+def discounted_for_life(rate):
+    def expectation(lam, p, stay, omega, eta):
+        fast, slow = lam / (lam + rate), eta / (eta + rate)
+        ends = stay * rate / (lam + rate) + p * (1 - omega * slow)
+        return fast / ends, slow / ends
+
+    return expectation
+
+
+def purchases_within(h):
+    """m' = M m + (lam, eta): the integral of exp(M u), by the eigenvalues of two by two rates."""
+
+    def expectation(lam, p, stay, omega, eta):
+        trace, determinant = -(lam * p + eta * (1 - p * omega)), lam * p * eta * (1 - omega)
+        far = (trace - np.sqrt(trace**2 - 4 * determinant)) / 2
+        near = determinant / far
+        grown_far, grown_near = np.expm1(far * h) / far, np.expm1(near * h) / near
+        slope = (grown_near - grown_far) / (near - far)
+        level = grown_far - far * slope
+        of_active = level * lam + slope * (-lam * p * lam + lam * p * omega * eta)
+        return of_active, level * eta + slope * (eta * stay * lam - eta * (1 - p * omega) * eta)
+
+    return expectation
 
 
 def total(posterior, histories):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, SupportsFloat
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from kundenwert.models import (
 from kundenwert.posterior.assembly import posterior_of
 from kundenwert.posterior.base import Posterior, Provenance
 from kundenwert.posterior.spend import SpendPosterior
+from kundenwert.scalars import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,10 +72,15 @@ def save(posterior: Posterior, path: str | PathLike[str]) -> None:
     }
     chains, draws = posterior.values[0].shape
     with h5netcdf.File(path, "w") as file:
-        file.attrs[ATTRIBUTE] = json.dumps(meta)
+        file.attrs[ATTRIBUTE] = json.dumps(meta, default=_plain)
         file.dimensions = {"chain": chains, "draw": draws}
         for name, value in zip(posterior.model.parameter_names, posterior.values, strict=True):
             file.create_variable(name, ("chain", "draw"), dtype=np.float64, data=value)
+
+
+def _plain(number: SupportsFloat) -> float:
+    """A number of NumPy, or a fraction, in a prior or another setting of a model."""
+    return int(number) if is_whole(number) else float(number)
 
 
 def load(

@@ -48,8 +48,8 @@ class BetaNodes(NamedTuple):
         return np.asarray(np.einsum("...j,...j->...", values, self.weight))
 
 
-class TooManyNodes(Exception):  # noqa: N818 - never leaves this package: customers are divided
-    """Nodes for these customers would take too much memory at once."""
+class TooManyNodesError(Exception):
+    """Nodes for these customers would take too much memory at once; never leaves this package, see :func:`in_parts`."""
 
 
 class Divisible(Protocol):
@@ -73,7 +73,7 @@ def in_parts[C: Divisible, **P](method: Callable[Concatenate[C, P], Array]) -> C
     def divided(customers: C, /, *args: P.args, **kwargs: P.kwargs) -> Array:
         try:
             return method(customers, *args, **kwargs)
-        except TooManyNodes:
+        except TooManyNodesError:
             flat = customers.take(np.ones(customers.n.shape, dtype=np.bool_))
             half = flat.n.size // 2
             halves = (flat.take(part) for part in (slice(None, half), slice(half, None)))
@@ -96,7 +96,7 @@ def beta_nodes(a: Array, b: Array, steepness: Array, error: float) -> BetaNodes:
 
     Raises
     ------
-    TooManyNodes
+    TooManyNodesError
         If nodes for all at once would take too much memory; see :func:`in_parts`.
     SpecificationError
         If one distribution is so narrow, and f so steep, that nodes would be too many.
@@ -121,7 +121,7 @@ def beta_nodes(a: Array, b: Array, steepness: Array, error: float) -> BetaNodes:
         )
         raise SpecificationError(message)
     if wanted * a.size > MOST_NUMBERS and a.size > 1:
-        raise TooManyNodes
+        raise TooManyNodesError
     count = 2 + math.ceil(wanted)
     step = (high - low) / (count - 1)
     y = low[..., None] + step[..., None] * np.arange(count)
