@@ -7,13 +7,36 @@ share their names, from top to bottom. ``<!-- skip: next -->`` before a block le
 from __future__ import annotations
 
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
+from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
-settings.register_profile("no test looks at a clock", deadline=None)
-settings.load_profile("no test looks at a clock")
+if TYPE_CHECKING:
+    import pytest
+
+# No test looks at a clock, and none depends on luck: the same examples every time, but for `make test-slow`.
+settings.register_profile("fixed", deadline=None, derandomize=True)
+settings.register_profile("fresh", deadline=None, print_blob=True)
+settings.load_profile("fixed")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """How to repeat the examples of this run, where they are fresh ones."""
+    return _seed(config)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say it once more below the failures."""
+    if seed := _seed(config):
+        terminalreporter.write_line(seed)
+
+
+def _seed(config: pytest.Config) -> str | None:
+    seed = config.getoption("--hypothesis-seed")
+    return None if seed is None else f"random examples: to repeat them, make test-slow SEED={seed}"
+
 
 collect_ignore = ["docs/conf.py"]  # Sphinx's own, with nothing to test
 

@@ -44,7 +44,7 @@ def histories(draw):
 
 
 horizons = between(0.04, 36525).map(kw.days)
-about = settings(deadline=None, max_examples=40)
+about = settings(max_examples=40)
 
 
 def mean(table):
