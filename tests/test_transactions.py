@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -184,9 +185,9 @@ class TestTimes:
     @pytest.mark.parametrize(
         "times, hint",
         [
-            (["2024-01-01"], "got String; pass parse_dates=True if they are ISO dates"),
-            ([20240101], "got Int64; numbers do not tell their unit or origin"),
-            ([dt.time(12)], "got Object; convert the column to dates or datetimes of one time zone"),
+            (["2024-01-01"], "got text such as '2024-01-01', .* these look like ISO dates: pass parse_dates=True"),
+            ([20240101], "got Int64, such as 20240101; numbers do not tell their unit or origin"),
+            ([dt.time(12)], "got Object, such as .*; convert the column to dates or datetimes of one time zone"),
         ],
     )
     def test_other_times_are_refused_with_a_hint(self, times, hint):
@@ -201,7 +202,7 @@ class TestParsing:
         made = summary(convert(frame), amount=None, parse_dates=True)
         np.testing.assert_array_equal(made.gaps.values, [1, 2])
 
-    @pytest.mark.parametrize("text", ["20240102", "2024-1-2", "02.01.2024", "2024-02-30", "2024-01", "", "now"])
+    @pytest.mark.parametrize("text", ["2024012", "2024-1", "02.01.2024", "2024-02-30", "2024-01", "", "now"])
     def test_anything_else_is_unreadable(self, text):
         frame = pd.DataFrame({"who": ["a", "b"], "when": ["2024-01-01", text]})
         with pytest.raises(
@@ -218,10 +219,13 @@ class TestParsing:
         assert column(made, "recency") == {"a": 1.0}
         assert column(made, "T") == {"a": 3.0}
 
-    @pytest.mark.parametrize("second", ["2024-01-02T00:30+01:00", "2024-01-02T00:30"])
-    def test_several_utc_offsets_are_refused(self, second):
+    @pytest.mark.parametrize(
+        "second, message",
+        [("2024-01-02T00:30+01:00", "have several UTC offsets"), ("2024-01-02T00:30", "only some times .* have a UTC")],
+    )
+    def test_several_utc_offsets_are_refused(self, second, message):
         frame = pd.DataFrame({"who": ["a", "a"], "when": ["2024-01-01T23:30+02:00", second]})
-        with pytest.raises(ColumnError, match="several UTC offsets, or only some have one; convert"):
+        with pytest.raises(ColumnError, match=rf"{message}.* '2024-01-01T23:30\+02:00' and {re.escape(repr(second))}"):
             summary(frame, amount=None, parse_dates=True)
 
 

@@ -10,25 +10,25 @@ import pandas as pd
 from kundenwert.errors import DataError, SpecificationError
 from kundenwert.histories import CustomerHistories
 from kundenwert.histories.parts import round_amounts
-from kundenwert.transactions.again import how_it_was_read, places_in
+from kundenwert.transactions.again import how_it_was_read, places_in, read_again
 from kundenwert.transactions.occasions import merge
-from kundenwert.transactions.reading import read_log
 from kundenwert.transactions.times import step_label, until_step
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from narwhals.stable.v2.typing import IntoDataFrame
+
+    from kundenwert.transactions.times import Day
 
 __all__ = ["holdout"]
 
 
-def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: str | date) -> pd.DataFrame:
+def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: Day) -> pd.DataFrame:
     """Count what each customer of `histories` bought after the calibration.
 
     The hold-out starts one step after the histories end. The log is read as :func:`kundenwert.summarize` read it:
-    same columns, same treatment of refunds and of unusable rows. It may hold the calibration as well, and other
-    customers; a refund that is netted is taken off the purchase before it, be that in the calibration.
+    same columns, same treatment of refunds and of unusable rows, the same time zone: a log in another zone is
+    converted to that of the histories, and refused if only one of the two has a zone. It may hold the calibration as
+    well, and other customers; a refund that is netted is taken off the purchase before it, be that in the calibration.
 
     Parameters
     ----------
@@ -51,6 +51,8 @@ def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: str | da
         If the histories come from a ready-made table, which does not tell how to read the log.
     SpecificationError
         If `until` does not lie after the calibration.
+    ColumnError
+        If times have a zone here and none in the histories, or the other way round.
     DataError
         If the log cannot be read, or knows none of the customers.
     """
@@ -61,7 +63,7 @@ def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: str | da
         )
         raise DataError(message)
     columns, steps = how_it_was_read(histories)
-    rows = read_log(log, columns, steps.resolution)
+    rows = read_again(log, columns, steps.resolution)
     end = until_step(until, steps.resolution, rows.time_zone)
     if len(steps.until) and end <= (latest := int(steps.until.max())):
         message = (

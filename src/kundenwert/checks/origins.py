@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import Duration, Resolution, TimeUnit
     from kundenwert.histories import CustomerHistories
+    from kundenwert.histories.audit import Decimal
+    from kundenwert.transactions.times import Day
 
 __all__ = ["Reading", "Split", "splits_of"]
 
@@ -35,9 +37,12 @@ class Reading:
     unit: TimeUnit
     resolution: Resolution
     parse_dates: bool
+    time_format: str | None
+    time_zone: str | None
+    decimal: Decimal | None
     on_bad_rows: Literal["raise", "drop"]
 
-    def until(self, log: IntoDataFrame, until: str | date | None) -> tuple[CustomerHistories, int]:
+    def until(self, log: IntoDataFrame, until: Day | None) -> tuple[CustomerHistories, int]:
         """Histories until that date, and its step."""
         histories = summarize(
             log,
@@ -48,6 +53,9 @@ class Reading:
             unit=self.unit,
             resolution=self.resolution,
             parse_dates=self.parse_dates,
+            time_format=self.time_format,
+            time_zone=self.time_zone,
+            decimal=self.decimal,
             on_bad_rows=self.on_bad_rows,
         )
         assert histories.steps is not None  # noqa: S101 - summarize always gives them
@@ -90,7 +98,7 @@ class Split:
 
 
 def splits_of(
-    log: IntoDataFrame, reading: Reading, origins: Sequence[str | date], horizon: Duration, until: str | date | None
+    log: IntoDataFrame, reading: Reading, origins: Sequence[Day], horizon: Duration, until: Day | None
 ) -> list[Split]:
     """Split the log at every origin.
 

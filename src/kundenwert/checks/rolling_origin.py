@@ -16,12 +16,13 @@ from kundenwert.models.core import PurchaseModel, check_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
     from narwhals.stable.v2.typing import IntoDataFrame
 
     from kundenwert.duration import Duration, Resolution, TimeUnit
+    from kundenwert.histories.audit import Decimal
     from kundenwert.inference import Method
+    from kundenwert.transactions.times import Day
 
 __all__ = ["RollingOrigin", "rolling_origin"]
 
@@ -58,13 +59,16 @@ def rolling_origin(
     *,
     customer: str,
     time: str,
-    origins: Sequence[str | date],
+    origins: Sequence[Day],
     horizon: Duration,
     amount: str | None = None,
-    until: str | date | None = None,
+    until: Day | None = None,
     unit: TimeUnit = "week",
     resolution: Resolution = "day",
     parse_dates: bool = False,
+    time_format: str | None = None,
+    time_zone: str | None = None,
+    decimal: Decimal | None = None,
     on_bad_rows: Literal["raise", "drop"] = "raise",
     method: Method | None = None,
     seed: int | None = None,
@@ -90,7 +94,7 @@ def rolling_origin(
         Column of amounts: with it, refunds (negative amounts) are no purchases.
     until
         Last step that the log observed completely; by default the last that occurs in it.
-    unit, resolution, parse_dates, on_bad_rows
+    unit, resolution, parse_dates, time_format, time_zone, decimal, on_bad_rows
         As :func:`kundenwert.summarize` takes them.
     method, seed
         As :func:`kundenwert.fit` takes them.
@@ -129,6 +133,9 @@ def rolling_origin(
         unit=unit,
         resolution=resolution,
         parse_dates=parse_dates,
+        time_format=time_format,
+        time_zone=time_zone,
+        decimal=decimal,
         on_bad_rows=on_bad_rows,
     )
     scores: dict[tuple[str, str], Scores] = {}

@@ -10,7 +10,10 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Audit", "LogColumns"]
+__all__ = ["Audit", "Decimal", "LogColumns"]
+
+type Decimal = Literal[".", ","]
+"""The mark before the cents in amounts that are written as text."""
 
 
 @final
@@ -22,8 +25,11 @@ class LogColumns:
     ----------
     customer, time, amount
         Names of the columns.
-    parse_dates, net_refunds, on_bad_rows
+    parse_dates, net_refunds, on_bad_rows, time_zone, time_format, decimal
         As given to :func:`kundenwert.summarize`.
+    column_zone
+        Time zone that the column of times had itself, such as ``"Europe/Berlin"`` or ``"UTC+01:00"``; None for times
+        without a zone.
     """
 
     customer: str
@@ -32,6 +38,15 @@ class LogColumns:
     parse_dates: bool = False
     net_refunds: bool = False
     on_bad_rows: Literal["raise", "drop"] = "raise"
+    time_zone: str | None = None
+    time_format: str | None = None
+    decimal: Decimal | None = None
+    column_zone: str | None = None
+
+    @property
+    def zone(self) -> str | None:
+        """Time zone whose hours, days and weeks are the steps; None if nothing tells it."""
+        return self.time_zone if self.time_zone is not None else self.column_zone
 
 
 @final

@@ -46,10 +46,10 @@ from kundenwert.reporting.heldout import HeldOut
 from kundenwert.scalars import is_number
 
 if TYPE_CHECKING:
-    from datetime import date
-
     import pandas as pd
     from narwhals.stable.v2.typing import IntoDataFrame
+
+    from kundenwert.transactions.times import Day
 
 __all__ = ["Findings", "Question"]
 
@@ -72,7 +72,7 @@ class Question:
     customers: IntoDataFrame | None
     channel: str
     by: pd.Series | None
-    holdout_until: str | date | None
+    holdout_until: Day | None
     rules: PhaseRules
     warnings: int
     futures: int

@@ -14,17 +14,15 @@ from kundenwert.economics import Economics, KnownAmount, customer_equity
 from kundenwert.errors import MissingInformationError
 from kundenwert.histories import CustomerHistories
 from kundenwert.transactions.again import how_it_was_read
-from kundenwert.transactions.reading import read_log
 from kundenwert.transactions.times import until_step
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from narwhals.stable.v2.typing import IntoDataFrame
 
     from kundenwert.histories import Histories
     from kundenwert.posterior import PurchasePosterior
     from kundenwert.posterior.summary import Estimate
+    from kundenwert.transactions.times import Day
 
 __all__ = ["HeldOut"]
 
@@ -62,7 +60,7 @@ class HeldOut:
         histories: Histories,
         purchases: PurchasePosterior,
         *,
-        until: str | date,
+        until: Day,
         interval: float,
     ) -> Self:
         """Compare.
@@ -80,7 +78,7 @@ class HeldOut:
             raise MissingInformationError(message)
         bought = holdout(log, histories, until=until)["purchases"].to_numpy()
         columns, steps = how_it_was_read(histories)
-        end = until_step(until, steps.resolution, read_log(log, columns, steps.resolution).time_zone)
+        end = until_step(until, steps.resolution, columns.zone)
         length = days((end - int(steps.until.max())) / steps_per_unit("day", steps.resolution))
         # a purchase worth one, and no discount: the value of customers is the number of their purchases
         one = Economics(margin=1.0, annual_discount_rate=0.0)

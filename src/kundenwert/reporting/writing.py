@@ -24,7 +24,6 @@ from kundenwert.reporting.sections.trust import problems
 from kundenwert.scalars import check_count, is_whole
 
 if TYPE_CHECKING:
-    from datetime import date
     from os import PathLike
 
     import pandas as pd
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from kundenwert.duration import Horizon
     from kundenwert.economics import Economics, KnownAmount, PhaseRules
     from kundenwert.histories import CustomerHistories, OpportunityHistories
+    from kundenwert.transactions.times import Day
 
 __all__ = ["Report", "report"]
 
@@ -75,7 +75,7 @@ def report(
     customers: IntoDataFrame | None = None,
     channel: str = "channel",
     by: pd.Series | None = None,
-    holdout_until: str | date | None = None,
+    holdout_until: Day | None = None,
     rules: PhaseRules = RULES,
     warnings: int = 20,
     futures: int = 1000,

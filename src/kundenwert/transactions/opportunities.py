@@ -12,17 +12,18 @@ from kundenwert.histories import Audit, LogColumns, OpportunityHistories
 from kundenwert.histories.validation import shown
 from kundenwert.transactions.occasions import left_out, merge
 from kundenwert.transactions.periods import calendar_edges, check_period, complete, given_edges, mean_length
-from kundenwert.transactions.reading import LogRows, check_choice, read_log
+from kundenwert.transactions.reading import LogRows, check_choice, check_reading, read_log
 from kundenwert.transactions.times import step_label, until_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
     from narwhals.stable.v2.typing import IntoDataFrame
     from numpy.typing import NDArray
 
+    from kundenwert.histories.audit import Decimal
     from kundenwert.transactions.periods import Period
+    from kundenwert.transactions.times import Day
 
     type Mask = NDArray[np.bool_]
     type Integers = NDArray[np.int64]
@@ -39,9 +40,12 @@ def summarize_opportunities(
     time: str,
     amount: str | None = None,
     every: Period | None = None,
-    edges: Sequence[str | date] | None = None,
-    until: str | date | None = None,
+    edges: Sequence[Day] | None = None,
+    until: Day | None = None,
     parse_dates: bool = False,
+    time_format: str | None = None,
+    time_zone: str | None = None,
+    decimal: Decimal | None = None,
     on_bad_rows: Literal["raise", "drop"] = "raise",
     after_until: Literal["raise", "drop"] = "drop",
 ) -> OpportunityHistories:
@@ -62,7 +66,7 @@ def summarize_opportunities(
     customer
         Column of customer ids: strings, integers or categories.
     time
-        Column of dates or datetimes, taken as calendar days in the column's own time zone.
+        Column of dates or datetimes, taken as calendar days in `time_zone`, or else in the column's own time zone.
     amount
         Column of amounts, to tell refunds: rows with a negative amount are never purchases.
     every
@@ -73,8 +77,8 @@ def summarize_opportunities(
     until
         Last day on which purchases would be in the log: an ISO string, a date or a datetime; all of that day. With
         `edges`, by default the end of the last period.
-    parse_dates
-        Whether the time column may hold ISO strings, such as ``2024-03-31`` or ``2024-03-31T23:30``.
+    parse_dates, time_format, time_zone, decimal
+        How text is read, and in which time zone days begin, as in :func:`kundenwert.summarize`.
     on_bad_rows
         Whether rows without an id, a readable time or a finite amount are an error, or are dropped and audited.
     after_until
@@ -108,11 +112,21 @@ def summarize_opportunities(
     0         Ann          1        2              3
     1          Bo          0        0              2
     """
-    check_choice(on_bad_rows, "on_bad_rows")
     check_choice(after_until, "after_until")
     _check_periods(every, edges, until)
-    columns = LogColumns(customer=customer, time=time, amount=amount, parse_dates=parse_dates, on_bad_rows=on_bad_rows)
+    columns = LogColumns(
+        customer=customer,
+        time=time,
+        amount=amount,
+        parse_dates=parse_dates,
+        on_bad_rows=on_bad_rows,
+        time_zone=time_zone,
+        time_format=time_format,
+        decimal=decimal,
+    )
+    check_reading(columns)
     rows = read_log(log, columns, "day")
+    columns = replace(columns, column_zone=rows.column_zone)
     if len(rows.step) == 0:
         message = f"none of the {rows.rows_read:,} rows of the log can be used: {rows.dropped}; check the columns"
         raise DataError(message)
@@ -125,7 +139,7 @@ def summarize_opportunities(
     return _histories(replace(rows, step=numbers), observed, periods, every=every, columns=columns)
 
 
-def _check_periods(every: Period | None, edges: Sequence[str | date] | None, until: str | date | None) -> None:
+def _check_periods(every: Period | None, edges: Sequence[Day] | None, until: Day | None) -> None:
     if (every is None) == (edges is None):
         message = (
             "say what an opportunity is: either every='year' (or 'quarter', 'month', 'week'), or edges=[…], the first "
@@ -142,9 +156,7 @@ def _check_periods(every: Period | None, edges: Sequence[str | date] | None, unt
             raise SpecificationError(message)
 
 
-def _periods(
-    rows: LogRows, every: Period | None, edges: Sequence[str | date] | None, until: str | date | None
-) -> Integers:
+def _periods(rows: LogRows, every: Period | None, edges: Sequence[Day] | None, until: Day | None) -> Integers:
     """Edges of the complete periods, as days."""
     last = None if until is None else until_step(until, "day", rows.time_zone)
     if every is not None and last is not None:

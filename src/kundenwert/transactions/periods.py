@@ -7,22 +7,21 @@ last one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, time
+from datetime import time
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 
 from kundenwert.duration import Duration, days, months, weeks, years
 from kundenwert.errors import SpecificationError
-from kundenwert.transactions.times import MONDAY, step_label, until_step
+from kundenwert.transactions.times import MONDAY, moment_of, step_label, until_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
     from numpy.typing import NDArray
 
-    from kundenwert.transactions.times import Zone
+    from kundenwert.transactions.times import Day
 
     type Integers = NDArray[np.int64]
 
@@ -64,7 +63,7 @@ def calendar_edges(every: Period, first: int, last: int) -> Integers:
             return numbers.astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
 
 
-def given_edges(edges: Sequence[str | date], time_zone: Zone | None) -> Integers:
+def given_edges(edges: Sequence[Day], time_zone: str | None) -> Integers:
     """Edges as days.
 
     Raises
@@ -72,7 +71,7 @@ def given_edges(edges: Sequence[str | date], time_zone: Zone | None) -> Integers
     SpecificationError
         If there are fewer than two, if one is no date, or if they do not increase; names the first one.
     """
-    given: Sequence[str | date] = [*edges] if isinstance(edges, Iterable) and not isinstance(edges, str) else []
+    given: Sequence[Day] = [*edges] if isinstance(edges, Iterable) and not isinstance(edges, str) else []
     if len(given) < 2:
         message = (
             f"edges={edges!r} make no period; expected at least two dates, the first day of each period and the day "
@@ -115,9 +114,9 @@ def _number(every: Period, day: int) -> int:
             return int(np.datetime64(day, "D").astype("datetime64[Y]").astype(np.int64))
 
 
-def _day(edge: str | date, name: str, time_zone: Zone | None) -> int:
+def _day(edge: Day, name: str, time_zone: str | None) -> int:
     day = until_step(edge, "day", time_zone, name)
-    if (isinstance(edge, datetime) and edge.time() != time.min) or (isinstance(edge, str) and len(edge) > 10):
+    if moment_of(edge, name).time() not in {time.min, time.max}:
         message = (
             f"{name}={edge!r} has a time of day; periods start with a day, here for example {step_label(day, 'day')!r}"
         )

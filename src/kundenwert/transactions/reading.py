@@ -11,7 +11,10 @@ import pandas as pd
 from kundenwert.errors import DataError, RowError, SpecificationError
 from kundenwert.histories.parts import LARGEST_AMOUNT
 from kundenwert.histories.tables import check_columns, id_column, ids, numbers, open_table
-from kundenwert.transactions.times import local_times, whole_steps
+from kundenwert.transactions.time_columns import clock_times
+from kundenwert.transactions.times import whole_steps
+from kundenwert.transactions.written_times import check_format
+from kundenwert.transactions.zones import check_zone
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoDataFrame
@@ -20,11 +23,10 @@ if TYPE_CHECKING:
     from kundenwert.duration import Resolution
     from kundenwert.histories import LogColumns
     from kundenwert.histories.tables import Table
-    from kundenwert.transactions.times import Zone
 
     type Mask = NDArray[np.bool_]
 
-__all__ = ["LogRows", "read_log"]
+__all__ = ["LogRows", "check_choice", "check_reading", "read_log"]
 
 
 @final
@@ -42,8 +44,10 @@ class LogRows:
         Whole resolution steps, shape (rows,).
     amount
         Shape (rows,), or None if the log has no amounts.
+    column_zone
+        Time zone of the column itself; None for times without one.
     time_zone
-        Of the time column; None for naive times.
+        Whose wall clock the steps are of; None if nothing tells it.
     rows_read
         Rows of the log, usable or not.
     dropped
@@ -54,7 +58,8 @@ class LogRows:
     customer: NDArray[np.int64]
     step: NDArray[np.int64]
     amount: NDArray[np.float64] | None
-    time_zone: Zone | None
+    column_zone: str | None
+    time_zone: str | None
     rows_read: int
     dropped: dict[str, int]
 
@@ -84,7 +89,7 @@ def read_log(log: IntoDataFrame, columns: LogColumns, resolution: Resolution) ->
         message = "the log has no rows; expected one row per purchase"
         raise DataError(message)
     id_series = id_column(table, columns.customer)
-    times, time_zone = local_times(table, columns.time, parse_dates=columns.parse_dates)
+    times, column_zone = clock_times(table, columns)
     amount = None if columns.amount is None else numbers(table, columns.amount)
 
     no_id = np.asarray(id_series.is_null().to_numpy(), dtype=np.bool_)
@@ -108,10 +113,30 @@ def read_log(log: IntoDataFrame, columns: LogColumns, resolution: Resolution) ->
         customer=codes[usable[~no_id]].astype(np.int64, copy=False),
         step=whole_steps(times[usable], resolution),
         amount=None if amount is None else amount[usable],
-        time_zone=time_zone,
+        column_zone=column_zone,
+        time_zone=columns.zone or column_zone,
         rows_read=len(table),
         dropped={reason: int(mask.sum()) for reason, mask in unusable.items() if mask.any()},
     )
+
+
+def check_reading(columns: LogColumns) -> None:
+    """Check how a log is to be read.
+
+    Raises
+    ------
+    SpecificationError
+        If an argument is out of its range.
+    """
+    check_choice(columns.on_bad_rows, "on_bad_rows")
+    check_zone(columns.time_zone)
+    check_format(columns.time_format)
+    if columns.decimal not in {None, ".", ","}:
+        message = (
+            f"decimal={columns.decimal!r} is unknown; expected '.' for amounts written like 1,234.56, or ',' for "
+            "1.234,56"
+        )
+        raise SpecificationError(message)
 
 
 def check_choice(value: str, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,14 +13,15 @@ from kundenwert.histories import Audit, CustomerHistories, Gaps, LogColumns, Spe
 from kundenwert.histories.parts import round_amounts
 from kundenwert.histories.validation import shown
 from kundenwert.transactions.occasions import Occasions, left_out, merge
-from kundenwert.transactions.reading import LogRows, check_choice, read_log
+from kundenwert.transactions.reading import LogRows, check_choice, check_reading, read_log
 from kundenwert.transactions.times import step_label, until_step
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from narwhals.stable.v2.typing import IntoDataFrame
     from numpy.typing import NDArray
+
+    from kundenwert.histories.audit import Decimal
+    from kundenwert.transactions.times import Day
 
     type Mask = NDArray[np.bool_]
 
@@ -32,10 +34,13 @@ def summarize(
     customer: str,
     time: str,
     amount: str | None = None,
-    until: str | date | None = None,
+    until: Day | None = None,
     unit: TimeUnit = "week",
     resolution: Resolution = "day",
     parse_dates: bool = False,
+    time_format: str | None = None,
+    time_zone: str | None = None,
+    decimal: Decimal | None = None,
     net_refunds: bool = False,
     on_bad_rows: Literal["raise", "drop"] = "raise",
     after_until: Literal["raise", "drop"] = "drop",
@@ -53,20 +58,30 @@ def summarize(
     customer
         Column of customer ids: strings, integers or categories.
     time
-        Column of dates or datetimes. Steps are calendar hours, days or weeks in the column's own time zone; weeks
-        start on Monday.
+        Column of dates or datetimes. Steps are calendar hours, days or weeks in `time_zone`, or else in the column's
+        own time zone; weeks start on Monday.
     amount
-        Column of amounts in one currency; without it the histories carry no spend.
+        Column of amounts in one currency; without it the histories carry no spend. Text needs `decimal`.
     until
-        End of observation: an ISO string, a date or a datetime. The whole step that holds it is taken as observed:
-        the last hour of a date, the day, or with ``resolution="week"`` the week up to Sunday, so end a weekly log on
-        a Sunday. By default the last step that occurs in the log.
+        End of observation: an ISO string, a date or a datetime, also NumPy's. The whole step that holds it is taken
+        as observed: the last hour of a date, the day, or with ``resolution="week"`` the week up to Sunday, so end a
+        weekly log on a Sunday. By default the last step that occurs in the log.
     unit
         Unit of recency and T in the histories.
     resolution
         Length of a step.
     parse_dates
-        Whether the time column may hold ISO strings, such as ``2024-03-31`` or ``2024-03-31T23:30``.
+        Whether the time column may hold ISO strings, such as ``2024-03-31``, ``2024-3-1``, ``20240331``,
+        ``2024-03-31T23:30``, ``2024-03-31 23:30:00 +0100`` or ``2024-03-31 23:30:00 UTC``.
+    time_format
+        How times are written as text, or as numbers such as 20240331: directives as in ``datetime.strptime``, for
+        example ``"%d.%m.%Y %H:%M"`` or ``"%Y%m%d"``. Needless, and without effect, for dates and datetimes.
+    time_zone
+        Time zone whose hours, days and weeks count, such as ``"Europe/Berlin"``. Times with a zone or a UTC offset
+        are converted to it; times without one are taken as they stand: as wall-clock times in that zone.
+    decimal
+        The mark before the cents in amounts that are written as text: ``","`` reads ``1.234,56``, ``"."`` reads
+        ``1,234.56``. Without it text is refused, since ``1.234`` may be either.
     net_refunds
         Whether a refund is taken off the customer's latest purchase at or before it (never below zero: the audit
         tells the excess). Otherwise refunds are only counted in the audit. A refund of the first purchase lowers
@@ -104,7 +119,6 @@ def summarize(
     """
     check_unit(unit)
     check_resolution(resolution)
-    check_choice(on_bad_rows, "on_bad_rows")
     check_choice(after_until, "after_until")
     columns = LogColumns(
         customer=customer,
@@ -113,8 +127,13 @@ def summarize(
         parse_dates=parse_dates,
         net_refunds=net_refunds,
         on_bad_rows=on_bad_rows,
+        time_zone=time_zone,
+        time_format=time_format,
+        decimal=decimal,
     )
+    check_reading(columns)
     rows = read_log(log, columns, resolution)
+    columns = replace(columns, column_zone=rows.column_zone)
     last = _last_step(rows, until, resolution)
     observed = rows.step <= last
     if after_until == "raise":
@@ -129,7 +148,7 @@ def summarize(
     return _histories(rows, observed, occasions, columns=columns, until=last, unit=unit, resolution=resolution)
 
 
-def _last_step(rows: LogRows, until: str | date | None, resolution: Resolution) -> int:
+def _last_step(rows: LogRows, until: Day | None, resolution: Resolution) -> int:
     if len(rows.step) == 0:
         message = f"none of the {rows.rows_read:,} rows of the log can be used: {rows.dropped}; check the columns"
         raise DataError(message)

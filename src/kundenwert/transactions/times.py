@@ -1,4 +1,4 @@
-"""Times in a log become whole resolution steps, in the wall-clock time of the column itself.
+"""Times in a log become whole resolution steps, in the wall-clock time of the column or of a zone that is asked for.
 
 Step 0 holds 1970-01-01 00:00. Calendar days need no time zone then: a purchase at 23:30 in Berlin belongs to that
 day in Berlin. Of the hour that clocks repeat in autumn, both passes are one step.
@@ -7,72 +7,30 @@ day in Berlin. Of the hour that clocks repeat in autumn, both passes are one ste
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, tzinfo
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Final
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from kundenwert.errors import ColumnError, SpecificationError
+from kundenwert.errors import SpecificationError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.duration import Resolution
-    from kundenwert.histories.tables import Table
 
-    type Zone = str | tzinfo
+    type Day = str | date | np.datetime64
     type Times = NDArray[np.datetime64]
     type Integers = NDArray[np.int64]
 
-__all__ = ["local_times", "step_label", "until_step", "whole_steps"]
+__all__ = ["moment_of", "step_label", "until_step", "whole_steps"]
 
 MONDAY: Final = 3  # days from Monday 1969-12-29, where week 0 starts, to step 0 of the days
 PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 ISO: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?", flags=re.ASCII
 )
-
-
-def local_times(table: Table, column: str, *, parse_dates: bool) -> tuple[Times, Zone | None]:
-    """Read a time column as wall-clock times, and the time zone they are in.
-
-    Returns
-    -------
-    times
-        Shape (rows,); NaT for nulls and for strings that are no ISO date.
-    time_zone
-        None for naive times.
-
-    Raises
-    ------
-    ColumnError
-        If the column holds no times, or strings and `parse_dates` is False, or strings with several UTC offsets.
-    """
-    series = table.get_column(column)
-    native, dtype = series.to_native(), series.dtype
-    if isinstance(native, pd.Series) and isinstance(native.dtype, pd.DatetimeTZDtype):
-        # Past narwhals, which takes zones such as America/New_York in pandas for an unknown type.
-        return native.dt.tz_localize(None).to_numpy(), native.dtype.tz
-    if isinstance(dtype, nw.Datetime):
-        local = series.dt.replace_time_zone(None) if dtype.time_zone is not None else series
-        return np.asarray(local.to_numpy(), dtype=f"datetime64[{dtype.time_unit}]"), dtype.time_zone
-    if isinstance(dtype, nw.Date):
-        return np.asarray(series.cast(nw.Datetime("us")).to_numpy(), dtype="datetime64[us]"), None
-    if isinstance(dtype, nw.Object) and pd.api.types.infer_dtype(series.to_numpy(), skipna=True) == "date":
-        # Plain datetime.date objects: what pandas makes of dates unless told otherwise.
-        return np.asarray(series.to_numpy(), dtype="datetime64[D]").astype("datetime64[s]"), None
-    if isinstance(dtype, nw.String) and parse_dates:
-        return _parsed(np.asarray(series.to_numpy(), dtype=np.object_), column)
-    if isinstance(dtype, nw.String):
-        hint = "pass parse_dates=True if they are ISO dates (2024-03-31), otherwise convert the column"
-    elif dtype.is_numeric():
-        hint = "numbers do not tell their unit or origin: convert the column to dates"
-    else:
-        hint = "convert the column to dates or datetimes of one time zone"
-    message = f"times in column {column!r} must be dates or datetimes, got {dtype}; {hint}"
-    raise ColumnError(message)
 
 
 def whole_steps(times: Times, resolution: Resolution) -> Integers:
@@ -88,7 +46,7 @@ def whole_steps(times: Times, resolution: Resolution) -> Integers:
             return (count // (24 * per_hour) + MONDAY) // 7
 
 
-def until_step(until: str | date, resolution: Resolution, time_zone: Zone | None, name: str = "until") -> int:
+def until_step(until: Day, resolution: Resolution, time_zone: str | None, name: str = "until") -> int:
     """Return the step that `until` falls in; a date without a time of day means all of that day.
 
     `name` is what to call it in messages.
@@ -98,10 +56,13 @@ def until_step(until: str | date, resolution: Resolution, time_zone: Zone | None
     SpecificationError
         If `until` is no date or datetime, no ISO string, or has a time zone while the log has none.
     """
-    moment = _moment(until, name)
+    moment = moment_of(until, name)
     if moment.tzinfo is not None:
         if time_zone is None:
-            message = f"{name}={until!r} has a time zone, but the times of the log have none; give it without one"
+            message = (
+                f"{name}={until!r} has a time zone, but the times of the log have none; give it without one, or say "
+                "with time_zone=… which one the log is in"
+            )
             raise SpecificationError(message)
         moment = pd.Timestamp(moment).tz_convert(time_zone).to_pydatetime(warn=False).replace(tzinfo=None)
     return int(whole_steps(np.array([moment], dtype="datetime64[us]"), resolution)[0])
@@ -118,13 +79,24 @@ def step_label(step: int, resolution: Resolution) -> str:
             return str(np.datetime64(7 * step - MONDAY, "D"))
 
 
-def _moment(until: object, name: str) -> datetime:
+def moment_of(until: object, name: str) -> datetime:
+    """Return a date (its last moment) or a datetime, however it is written.
+
+    Raises
+    ------
+    SpecificationError
+        If it is neither.
+    """
     parsed: object = until
     if isinstance(until, str) and ISO.fullmatch(until):
         try:
             parsed = date.fromisoformat(until) if len(until) == 10 else datetime.fromisoformat(until)
         except ValueError:
             parsed = None  # such as the 30th of February
+    elif isinstance(until, np.datetime64):
+        parsed = _of_numpy(until)
+    elif isinstance(until, pd.Period) and until.freqstr in {"D", "h"}:
+        parsed = until.start_time.date() if until.freqstr == "D" else until.start_time.to_pydatetime()
     if isinstance(parsed, datetime) and parsed == parsed:  # noqa: PLR0124 -- NaT is a datetime, but not itself
         return parsed
     if isinstance(parsed, date) and not isinstance(parsed, datetime):
@@ -133,14 +105,10 @@ def _moment(until: object, name: str) -> datetime:
     raise SpecificationError(message)
 
 
-def _parsed(strings: NDArray[np.object_], column: str) -> tuple[Times, Zone | None]:
-    codes, distinct = pd.factorize(strings)  # a log has far fewer dates than rows
-    strict = pd.Series([*(text if ISO.fullmatch(text) else None for text in distinct), None], dtype="str")
-    try:
-        times = pd.to_datetime(strict, format="ISO8601", errors="coerce")
-    except ValueError as error:
-        message = (
-            f"times in column {column!r} have several UTC offsets, or only some have one; convert them to one time zone"
-        )
-        raise ColumnError(message) from error
-    return times.dt.tz_localize(None).to_numpy()[codes], times.dt.tz  # a null has code -1, and None stands last
+def _of_numpy(moment: np.datetime64) -> date | datetime | None:
+    """A day of NumPy's as a date, a finer moment as a datetime; None for months and years, which are no day."""
+    unit = np.datetime_data(moment.dtype)[0]
+    if np.isnat(moment) or unit not in {"D", "h", "m", *PER_SECOND}:
+        return None
+    found = moment.astype("datetime64[D]" if unit == "D" else "datetime64[us]").item()
+    return found if isinstance(found, date) else None  # beyond the year 9999 it is a number

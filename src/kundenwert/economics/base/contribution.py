@@ -16,9 +16,8 @@ from kundenwert.errors import DataError, MissingInformationError, RowError, Spec
 from kundenwert.histories import CustomerHistories
 from kundenwert.histories.parts import round_amounts
 from kundenwert.histories.validation import shown
-from kundenwert.transactions.again import how_it_was_read, places_in
+from kundenwert.transactions.again import how_it_was_read, places_in, read_again
 from kundenwert.transactions.occasions import merge
-from kundenwert.transactions.reading import read_log
 from kundenwert.transactions.times import step_label
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def contribution_to_date(
     order_cost = looked_up(economics.order_cost, "order_cost", histories.customer_id, customers)
     acquisition_cost = acquisition_costs(economics, histories.customer_id, customers, channel)
 
-    rows = read_log(log, columns, steps.resolution)
+    rows = read_again(log, columns, steps.resolution)
     place = places_in(histories, rows)
     of_row = place[rows.customer]
     observed = of_row >= 0

@@ -1,0 +1,87 @@
+"""Lines of code that turn a column of a log into one that can be read, for the library that the log is of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from kundenwert.transactions.written_times import ISO
+
+if TYPE_CHECKING:
+    from kundenwert.histories.columns import Objects
+    from kundenwert.histories.tables import Column
+
+__all__ = ["epoch_line", "format_hint", "period_line", "text_line"]
+
+DAYS: Final = (
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d.%m.%y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%Y.%m.%d",
+)
+NAMED: Final = ("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%a, %d %b %Y", "%d%b%Y")
+CLOCKS: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %H:%M:%S", " %H:%M:%S %z")
+OTHERS: Final = ("%Y%m%d%H%M%S", "%Y%m%d %H:%M", "%Y%m%d %H:%M:%S", "%Y-%m-%d-%H.%M.%S", "%Y-%m-%d %H.%M.%S")
+SAMPLE: Final = 1_000
+
+
+def epoch_line(series: Column, column: str, example: float) -> str:
+    """Convert a column of seconds (or smaller units) since 1970 to times in UTC."""
+    size = abs(example)
+    unit = "s" if size < 1e11 else "ms" if size < 1e14 else "us" if size < 1e17 else "ns"
+    if series.implementation.is_polars():
+        return f"log = log.with_columns(pl.from_epoch({column!r}, time_unit={unit!r}).dt.replace_time_zone('UTC'))"
+    if series.implementation.is_pyarrow():
+        times = f"log[{column!r}].cast('int64').cast(pa.timestamp({unit!r}, 'UTC'))"
+        return f"log = log.set_column(log.column_names.index({column!r}), {column!r}, times), with times = {times}"
+    return f"log[{column!r}] = pd.to_datetime(log[{column!r}], unit={unit!r}, utc=True)"
+
+
+def period_line(native: pd.Series, column: str) -> str:
+    """Convert a pandas column of periods to their first moments."""
+    if isinstance(native.dtype, pd.PeriodDtype):
+        return f"log[{column!r}] = log[{column!r}].dt.to_timestamp()"
+    return f"log[{column!r}] = pd.PeriodIndex(log[{column!r}]).to_timestamp()"
+
+
+def text_line(series: Column, column: str) -> str:
+    """Convert a column of mixed objects to times."""
+    if series.implementation.is_pandas_like():
+        return f"log[{column!r}] = pd.to_datetime(log[{column!r}], format='mixed'), and look at the result"
+    return "convert the column to dates or datetimes"
+
+
+def format_hint(known: Objects, series: Column, column: str) -> str:
+    """Say which argument reads this text, or how to find one."""
+    sample = pd.Series(pd.unique(pd.Series(known[:SAMPLE], dtype=object)), dtype="str").str.strip()
+    if all(ISO.fullmatch(text) for text in sample):
+        return "these look like ISO dates: pass parse_dates=True"
+    if fitting := _formats(sample):
+        formats = " or ".join(f"time_format={found!r}" for found in fitting)
+        which = "" if len(fitting) == 1 else ", whichever is meant"
+        return f"pass {formats}{which}"
+    if sample.str.fullmatch(r"\d{9,19}([.]\d+)?").all():
+        line = epoch_line(series, column, float(sample.iloc[0]))
+        return f"these look like seconds (or smaller units) since 1970: turn them into integers, then {line}"
+    return "pass parse_dates=True for ISO dates such as 2024-03-31, otherwise the format, as time_format='%d.%m.%Y'"
+
+
+def _formats(sample: pd.Series) -> list[str]:
+    """Common formats that read all of the sample; if none does, those that read most of it."""
+    candidates = [*(day + clock for day in (*DAYS, *NAMED) for clock in CLOCKS), *OTHERS]
+    fits = {found: _share(sample, found) for found in candidates}
+    best = max(fits.values())
+    return [found for found, share in fits.items() if share == best][:2] if best >= 0.5 else []
+
+
+def _share(sample: pd.Series, time_format: str) -> float:
+    try:
+        return float(pd.to_datetime(sample, format=time_format, errors="coerce").notna().mean())
+    except ValueError:  # several UTC offsets
+        return float(pd.to_datetime(sample, format=time_format, errors="coerce", utc=True).notna().mean())
