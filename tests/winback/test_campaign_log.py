@@ -194,3 +194,72 @@ def test_organic_returns_that_do_not_fit_in_memory_are_refused(monkeypatch):
     monkeypatch.setattr("kundenwert.histories.organic.LARGEST", 100)
     with pytest.raises(SizeError, match="ask for fewer draws"):
         kw.OrganicReturn.from_probabilities(range(3), np.full((3, 5), 0.1), window=campaigns.WINDOW)
+
+
+LOOKS_LIKE_NONE = ["No E-Mail", "none", "None", "control", "Control group", "A (control)", "control_group", "NoMail"]
+LOOKS_LIKE_NONE += ["Kontrollgruppe", "keine Mail", "kein Angebot", "ohne Gutschein", "holdout", "hold-out", "held out"]
+LOOKS_LIKE_NONE += ["nan", "N/A", "0", "untreated", "baseline", "not mailed", "without voucher", "CTRL"]
+
+
+@pytest.mark.parametrize("label", LOOKS_LIKE_NONE)
+def test_a_label_that_looks_like_a_control_is_asked_about(label):
+    frame = TABLE.assign(offer=["A", label, "B", label])
+    with pytest.raises(DataError, match="looks like that of a control group") as caught:
+        read(frame)
+    assert f"the label {label!r} (2 customers)" in str(caught.value)
+    assert f"control={label!r}" in str(caught.value)
+    assert "control=None" in str(caught.value)
+    # both remedies work
+    assert read(frame, control=label).offer.tolist() == read(TABLE).offer.tolist()
+    assert read(frame, control=None).offers == tuple(sorted({"A", "B", label}))
+
+
+@pytest.mark.parametrize(
+    "label", ["Nonstop 10 %", "Notebook", "Normal voucher", "Nordic", "Call", "KontoPlus", "Nancy"]
+)
+def test_labels_of_offers_are_not_asked_about(label):
+    assert label in read(TABLE.assign(offer=["A", label, "B", None])).offers
+
+
+def test_several_labels_that_look_like_controls_and_one_that_is_none():
+    frame = TABLE.assign(offer=["A", "control", "no mail", "control"])
+    with pytest.raises(DataError, match=r"and so do 'no mail'; .*\(if more than one of them does, give"):
+        read(frame)
+    assert read(frame, control="control").offers == ("A", "no mail")  # said: nothing is asked any more
+    with pytest.raises(ColumnError, match=r"control='Control' is no label of column 'offer', which has 'A', 'control'"):
+        read(frame, control="Control")
+    with pytest.raises(DataError, match=r"control takes the label of the customers who were held out.*got 0"):
+        read(frame, control=0)
+
+
+def test_null_and_the_label_of_the_control_are_both_held_out():
+    frame = TABLE.assign(offer=["A", None, "B", "control"])
+    assert read(frame, control="control").offer.tolist() == [1, 0, 2, 0]
+    blank = TABLE.assign(offer=["A", "", "B", ""])
+    with pytest.raises(RowError, match="control=''"):
+        read(blank)
+    assert read(blank, control="").offer.tolist() == [1, 0, 2, 0]
+    with pytest.raises(ColumnError, match="control='0'"):
+        read(TABLE.assign(offer=[1, 0, 1, 0]))
+    assert read(TABLE.assign(offer=[1, 0, 1, 0]).astype({"offer": str}), control="0").offers == ("1",)
+
+
+def test_a_named_control_gives_the_same_posterior_to_the_bit():
+    log = campaigns.campaign(600, segments=())
+    frame = log.to_pandas()
+    named = frame.assign(offer=[each if isinstance(each, str) else "No E-Mail" for each in frame["offer"]])
+    other = kw.CampaignLog.from_pandas(named, organic=log.organic, window=log.window, control="No E-Mail")
+    first, second = (kw.fit(campaigns.response(), each, method=campaigns.ROUGH, seed=1) for each in (log, other))
+    for ours, theirs in zip(first.values, second.values, strict=True):
+        assert (ours == theirs).all()
+    one, two = (kw.assess_response(first, each, offer="A") for each in (log, other))
+    assert one.qini == two.qini
+    pd.testing.assert_frame_equal(one.calibration, two.calibration)
+
+
+def test_an_offer_of_a_plan_may_be_called_anything():
+    """Who is held out in a plan is known; several campaigns are put together as they are."""
+    from kundenwert.winback.outcomes import pooled
+
+    log = read(TABLE.assign(offer=["A", None, "no surcharge", None]), control=None)
+    assert pooled([log, log]).offers == ("A", "no surcharge")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
@@ -10,6 +11,7 @@ import numpy as np
 
 from kundenwert.errors import ColumnError, DataError, RowError
 from kundenwert.histories.campaign_terms import same_length
+from kundenwert.histories.control_labels import check_control
 from kundenwert.histories.parts import LARGEST_AMOUNT
 from kundenwert.histories.tables import numbers
 from kundenwert.histories.validation import refuse, shown
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories.campaigns import CampaignLog
+    from kundenwert.histories.control_labels import Unsaid
     from kundenwert.histories.tables import Table
 
     type Floats = NDArray[np.float64]
@@ -87,7 +90,9 @@ def _check_positions(log: CampaignLog) -> None:
         refuse(outside, ids, {"campaign": log.campaign}, "a position", "see `campaigns`")
 
 
-def offer_codes(table: Table, name: str, ids: pd.Index) -> tuple[Integers, tuple[str, ...]]:
+def offer_codes(
+    table: Table, name: str, ids: pd.Index, control: str | Unsaid | None
+) -> tuple[Integers, tuple[str, ...]]:
     """Codes of the offers, 0 for none, and their labels, sorted so that they do not depend on the order of the rows."""
     series = table.get_column(name)
     values: list[Any] = series.to_list()
@@ -100,18 +105,21 @@ def offer_codes(table: Table, name: str, ids: pd.Index) -> tuple[Integers, tuple
         if not isinstance(value, str) or not (textual or isinstance(series.dtype, nw.Object)):
             message = (
                 f"offers in column {name!r} must be labels, strings or categories, got {value!r} for customer "
-                f"{shown(ids, position)} ({series.dtype}); cast the column to string, with null for the held-out"
+                f"{shown(ids, position)} ({series.dtype}); cast the column to string, and name the value of the "
+                "held-out: for 0 and 1, frame.astype({" + repr(name) + ": str}) and control='0'"
             )
             raise ColumnError(message)
-        if not value.strip():
+        if not value.strip() and value != control:
             message = (
                 f"customer {shown(ids, position)} has the offer {value!r}; write null for a customer who was held out, "
-                "and a label for an offer"
+                f"or control={value!r} if all of these were, and a label for an offer"
             )
             raise RowError(message)
-    labels = sorted({value for value, missing in zip(values, none, strict=True) if not missing})
-    places = {label: 1 + position for position, label in enumerate(labels)}
-    codes = [0 if missing else places[value] for value, missing in zip(values, none, strict=True)]
+    customers = Counter(value for value, missing in zip(values, none, strict=True) if not missing)
+    check_control(customers, control, name)
+    labels = sorted(set(customers) - {control})
+    places: dict[Any, int] = {label: 1 + position for position, label in enumerate(labels)}
+    codes = [0 if missing else places.get(value, 0) for value, missing in zip(values, none, strict=True)]
     return np.array(codes, dtype=np.int64), tuple(labels)
 
 

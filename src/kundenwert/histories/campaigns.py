@@ -17,6 +17,7 @@ from kundenwert.histories.campaign_columns import check_campaign, offer_codes, s
 from kundenwert.histories.campaign_terms import CampaignTerms, column, organic_columns
 from kundenwert.histories.cells import Cells, CohortLabel, HistoryColumn, NeedsHistory, collapse
 from kundenwert.histories.contract_columns import flags, label_codes
+from kundenwert.histories.control_labels import UNSAID, Unsaid
 from kundenwert.histories.organic import OrganicReturn, chosen_positions
 from kundenwert.histories.parts import freeze
 from kundenwert.histories.tables import customer_table, numbers
@@ -129,6 +130,7 @@ class CampaignLog(Histories):
         segment: str | None = None,
         campaign: str | None = None,
         covariates: Sequence[str] = (),
+        control: str | Unsaid | None = UNSAID,
     ) -> Self:
         """Take over a table with one row per customer who was contacted or held out.
 
@@ -144,7 +146,8 @@ class CampaignLog(Histories):
         customer
             Name of the id column (in pandas also of the index).
         offer
-            Column with the label of the offer, a string; null for customers who were held out.
+            Column with the label of the offer, a string; null, or the label `control`, for customers who were held
+            out.
         returned
             Column that says whether the customer bought within the window: True or 1, False or 0. Held-out customers
             are counted in the same way.
@@ -158,11 +161,16 @@ class CampaignLog(Histories):
         covariates
             Numeric columns by which the effect of an offer may differ. Rows that agree in everything are computed
             once, so rounded numbers are faster than exact ones.
+        control : str, optional
+            The label of the customers who were held out, such as ``"No E-Mail"``, if they have one; those with null
+            are held out as well. Without it, a label that looks like one ("control", "none", "no …", "ohne …") is asked
+            about. With ``control=None`` every label is that of an offer, whatever it says.
 
         Raises
         ------
         DataError
-            If the table is lazy, empty or no table, or the windows differ.
+            If the table is lazy, empty or no table, the windows differ, or a label looks like that of a control group
+            and nobody said what it is.
         ColumnError
             If a column is missing or of the wrong type.
         RowError
@@ -181,7 +189,7 @@ class CampaignLog(Histories):
             raise DataError(message)
         more = [name for name in (spend, segment, campaign) if name is not None]
         table, customer_id = customer_table(frame, customer, [offer, returned, *more, *covariates])
-        codes, offers = offer_codes(table, offer, customer_id)
+        codes, offers = offer_codes(table, offer, customer_id, control)
         places, segments = label_codes(table, segment, customer_id, label="segment")
         rounds, campaigns = label_codes(table, campaign, customer_id, label="campaign")
         held = {name: numbers(table, name) for name in covariates}

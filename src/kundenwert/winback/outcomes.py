@@ -97,6 +97,7 @@ def log_of(plan: WinbackPlan, frame: pd.DataFrame) -> CampaignLog:
         spend="spend" if "spend" in columns else None,
         segment=setting.segment,
         covariates=setting.covariates,
+        control=None,  # every offer of a plan is one
     )
 
 
@@ -159,6 +160,7 @@ def pooled(logs: Sequence[CampaignLog]) -> CampaignLog:
         segment="segment" if first.segments else None,
         campaign="campaign",
         covariates=() if first.covariates is None else [str(name) for name in first.covariates],
+        control=None,
     )
 
 
