@@ -10,6 +10,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from kundenwert.errors import ColumnError, DataError, RowError
+from kundenwert.histories.campaign_covariates import check_covariates
 from kundenwert.histories.campaign_terms import same_length
 from kundenwert.histories.control_labels import check_control
 from kundenwert.histories.parts import LARGEST_AMOUNT
@@ -64,15 +65,7 @@ def check_campaign(log: CampaignLog) -> None:
             "sum the purchases within the window, refunds taken off, and count every buyer as returned",
         )
     if log.covariates is not None:
-        for covariate, values in log.covariates.items():
-            given = values.to_numpy(dtype=np.float64)
-            refuse(
-                ~(np.abs(given) <= LARGEST_AMOUNT),
-                ids,
-                {str(covariate): given},
-                "a finite number",
-                "fill gaps, or leave the covariate out",
-            )
+        check_covariates(log.covariates, ids)
 
 
 def _check_positions(log: CampaignLog) -> None:

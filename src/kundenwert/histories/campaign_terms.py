@@ -46,7 +46,9 @@ class CampaignTerms:
     offers, segments, states
         Labels; the column "offer" is 0 for no offer, and 1 for the first.
     covariates
-        Name, mean and standard deviation of each covariate.
+        Name, mean and standard deviation of each covariate, or of each level of one that is a category.
+    categories
+        Name and levels of each of these.
     campaigns
         Labels, if the rows are of several campaigns; the column "campaign" holds positions among them.
     window
@@ -66,6 +68,7 @@ class CampaignTerms:
     window: Horizon
     scores: tuple[tuple[float, ...], ...]
     source: int | None
+    categories: tuple[tuple[str, tuple[str | int, ...]], ...] = ()
 
 
 def same_length(first: Horizon, second: Horizon) -> bool:

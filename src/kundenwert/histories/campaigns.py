@@ -14,13 +14,14 @@ from kundenwert.errors import ColumnError, DataError, DurationError, RowError
 from kundenwert.histories.audit import Audit
 from kundenwert.histories.base import Histories, check_clock
 from kundenwert.histories.campaign_columns import check_campaign, offer_codes, spend_of
+from kundenwert.histories.campaign_covariates import described, taken_over
 from kundenwert.histories.campaign_terms import CampaignTerms, column, organic_columns
 from kundenwert.histories.cells import Cells, CohortLabel, HistoryColumn, NeedsHistory, collapse
 from kundenwert.histories.contract_columns import flags, label_codes
 from kundenwert.histories.control_labels import UNSAID, Unsaid
 from kundenwert.histories.organic import OrganicReturn, chosen_positions
 from kundenwert.histories.parts import freeze
-from kundenwert.histories.tables import customer_table, numbers
+from kundenwert.histories.tables import customer_table
 from kundenwert.histories.validation import shown
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class CampaignLog(Histories):
     campaign, campaigns
         Position of the campaign that each row is of, and the labels; None and empty if all are of one.
     covariates
-        Further numbers, one column each, indexed by customer_id; None without.
+        Further numbers and categories, one column each, indexed by customer_id; None without.
     spend
         What customers spent within the window; None if nobody said.
     audit
@@ -159,8 +160,9 @@ class CampaignLog(Histories):
             Column with the campaign, if the rows are of several, sent at different times: each has a level of returns
             of its own then, so that a season does not pass for an effect where shares of held-out differ.
         covariates
-            Numeric columns by which the effect of an offer may differ. Rows that agree in everything are computed
-            once, so rounded numbers are faster than exact ones.
+            Columns by which the effect of an offer may differ: numbers, truth values, or texts (and categories), of
+            which each level is a term of its own. Rows that agree in everything are computed once, so rounded numbers
+            are faster than exact ones.
         control : str, optional
             The label of the customers who were held out, such as ``"No E-Mail"``, if they have one; those with null
             are held out as well. Without it, a label that looks like one ("control", "none", "no …", "ohne …") is asked
@@ -192,7 +194,7 @@ class CampaignLog(Histories):
         codes, offers = offer_codes(table, offer, customer_id, control)
         places, segments = label_codes(table, segment, customer_id, label="segment")
         rounds, campaigns = label_codes(table, campaign, customer_id, label="campaign")
-        held = {name: numbers(table, name) for name in covariates}
+        held = taken_over(table, covariates, customer_id)
         if not customer_id.is_unique:
             message = (
                 f"customer {shown(customer_id, int(np.argmax(customer_id.duplicated())))} occurs more than once; "
@@ -218,7 +220,7 @@ class CampaignLog(Histories):
             segments=segments,
             campaign=rounds if len(campaigns) > 1 else None,
             campaigns=campaigns if len(campaigns) > 1 else (),
-            covariates=pd.DataFrame(held, index=customer_id.rename("customer_id")) if held else None,
+            covariates=held,
             spend=None if spend is None else spend_of(table, spend, back),
             audit=Audit(rows_read=len(table), kept=len(table), customers=len(table)),
         )
@@ -258,18 +260,15 @@ class CampaignLog(Histories):
         }
         if self.campaign is not None:
             columns["campaign"] = self.campaign.astype(np.float64)
-        described = []
-        if self.covariates is not None:
-            for k, (name, values) in enumerate(self.covariates.items()):
-                given = values.to_numpy(dtype=np.float64)
-                columns[column("covariate", k)] = given
-                described.append((str(name), float(given.mean()), float(given.std()) or 1.0))
+        further, covariates, categories = described(pd.DataFrame() if self.covariates is None else self.covariates)
+        columns |= {column("covariate", k): values for k, values in enumerate(further)}
         cells = collapse(columns, customers=len(self), unit=self.measure, periods_per_year=self.periods_per_year)
         terms = CampaignTerms(
             offers=self.offers,
             segments=self.segments,
             states=self.organic.states,
-            covariates=tuple(described),
+            covariates=covariates,
+            categories=categories,
             campaigns=self.campaigns,
             window=self.window,
             scores=scores,

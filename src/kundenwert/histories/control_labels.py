@@ -94,9 +94,9 @@ def _asked(found: Sequence[str], customers: Mapping[str, int], column: str) -> s
     several = " (if more than one of them does, give these customers one label, or null)" if len(found) > 1 else ""
     return (
         f"column {column!r} has the label {label!r} ({customers[label]:,} customers), which looks like that of a "
-        f"control group{others}; as an offer it would count these customers as contacted. If it stands for customers who were "
-        f"held out, name it: control={label!r}{several}. If it is an offer like the others, say that only customers "
-        "with null were held out: control=None"
+        f"control group{others}; as an offer it would count these customers as contacted. If it stands for customers "
+        f"who were held out, name it: control={label!r}{several}. If it is an offer like the others, say that only "
+        "customers with null were held out: control=None"
     )
 
 

@@ -104,10 +104,11 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         Priors of how much effects differ between offers, effects between segments, and organic returns between segments
         and between campaigns beyond what the model of purchases says.
     covariate : Normal
-        Prior of the effect of one standard deviation of a covariate, on returns without an offer and on each offer.
+        Prior of the effect of one standard deviation of a covariate, on returns without an offer and on each offer. A
+        covariate of text has a term for each level, scaled so that all of them together vary as much.
     offers, segments : tuple
         Labels. By default those of the campaign; named beforehand, they may hold offers that nobody was sent yet.
-    states, covariates, campaigns, window, scores, source, notes, prior_only
+    states, covariates, categories, campaigns, window, scores, source, notes, prior_only
         Filled in by the fit.
     """
 
@@ -124,6 +125,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
     segments: tuple[CohortLabel, ...] = ()
     states: tuple[str, ...] = ()
     covariates: tuple[tuple[str, float, float], ...] = ()
+    categories: tuple[tuple[str, tuple[CohortLabel, ...]], ...] = ()
     campaigns: tuple[CohortLabel, ...] = ()
     window: Horizon | None = None
     scores: tuple[tuple[float, ...], ...] = ()
@@ -153,6 +155,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("covariates", "scores"):  # a file holds lists
             object.__setattr__(self, name, tuple(map(tuple, getattr(self, name))))
+        object.__setattr__(self, "categories", tuple((name, tuple(levels)) for name, levels in self.categories))
         _ = self.quantities
 
     @property
@@ -226,6 +229,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             segments=self.segments or terms.segments,
             states=terms.states if self.link.needs_states else (),
             covariates=terms.covariates,
+            categories=terms.categories,
             campaigns=terms.campaigns,
             window=terms.window,
             scores=() if verdict.prior_only else terms.scores,  # nothing is learned that would go with a draw

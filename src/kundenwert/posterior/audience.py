@@ -9,6 +9,7 @@ import pandas as pd
 
 from kundenwert.errors import DataError
 from kundenwert.histories import CampaignLog, OrganicReturn
+from kundenwert.histories.campaign_covariates import standard_terms, term
 from kundenwert.histories.validation import shown
 
 if TYPE_CHECKING:
@@ -88,27 +89,25 @@ def segment_codes(
 
 
 def standardised(model: CampaignModel[Any], organic: OrganicReturn, covariates: pd.DataFrame | None) -> Array:
-    """Covariates of the customers in units of the campaign's standard deviations, shape (customers, covariates).
+    """Covariates of the customers as the model takes them, shape (customers, terms).
 
     Raises
     ------
     DataError
-        If some are missing, or no finite number.
+        If some are missing, or neither a finite number nor a level that the campaign had.
     """
-    known = model.covariates
-    if not known:
+    if not model.covariates:
         return np.empty((len(organic), 0))
-    names = [name for name, _, _ in known]
-    if not isinstance(covariates, pd.DataFrame) or not set(names) <= set(covariates.columns):
-        message = f"effects depend on the covariates {', '.join(names)}; give a table with these columns"
+    if not isinstance(covariates, pd.DataFrame):
+        names = ", ".join(dict.fromkeys([*_numeric(model), *(name for name, _ in model.categories)]))
+        message = (
+            f"effects depend on the covariates {names}; give a table with these columns, indexed by customer_id: "
+            "covariates=table"
+        )
         raise DataError(message)
-    missing = ~organic.customer_id.isin(covariates.index)
-    if missing.any():
-        message = f"customer {shown(organic.customer_id, int(np.argmax(missing)))} has no covariates; index them by id"
-        raise DataError(message)
-    given = covariates.loc[organic.customer_id, names].to_numpy(dtype=np.float64)
-    if not np.isfinite(given).all():
-        first = int(np.argmax(~np.isfinite(given).all(axis=1)))
-        message = f"customer {shown(organic.customer_id, first)} has a covariate that is no finite number; fill gaps"
-        raise DataError(message)
-    return np.asarray((given - [mean for _, mean, _ in known]) / [sd for _, _, sd in known])
+    return standard_terms(covariates, organic.customer_id, model.covariates, model.categories)
+
+
+def _numeric(model: CampaignModel[Any]) -> list[str]:
+    levels = {term(name, level) for name, known in model.categories for level in known}
+    return [name for name, _, _ in model.covariates if name not in levels]

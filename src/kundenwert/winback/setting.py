@@ -14,7 +14,7 @@ from kundenwert.economics.assumptions.terms import KnownAmount
 from kundenwert.economics.value.distinct import DistinctCustomers, check_posteriors
 from kundenwert.errors import MissingInformationError, SpecificationError
 from kundenwert.histories import CustomerHistories
-from kundenwert.histories.tables import numbers
+from kundenwert.histories.campaign_covariates import covariate_values
 from kundenwert.posterior.base import thinning
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.response import paired
@@ -129,7 +129,7 @@ class Setting:
             if name == self.segment:
                 segment = pd.Series(table.get_column(name).to_list(), dtype=object).iloc[place]
             else:
-                found[name] = numbers(table, name)[place]
+                found[name] = covariate_values(table, name)[place]
         return segment, pd.DataFrame(found, index=ids) if found else None
 
 
@@ -182,7 +182,7 @@ def _refined(
     """Kinds that agree in these values besides, one entry a customer, in the same order; and a customer of each."""
     key = kinds.index
     for values in keys:
-        code, distinct = pd.factorize(values, sort=False)
+        code, distinct = pd.factorize(values, sort=False, use_na_sentinel=False)  # null is a value too
         if len(distinct) > 1:
             key, _ = pd.factorize(key * len(distinct) + code, sort=True)
     if key is not kinds.index:

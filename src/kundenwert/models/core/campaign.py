@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, final, override
 import numpy as np
 
 from kundenwert.errors import DataError, MissingInformationError
+from kundenwert.histories.campaign_covariates import term
 from kundenwert.histories.campaign_terms import column, same_length
 from kundenwert.models.core.model import Model
 
@@ -141,6 +142,7 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
     segments: tuple[CohortLabel, ...]
     states: tuple[str, ...]
     covariates: tuple[tuple[str, float, float], ...]
+    categories: tuple[tuple[str, tuple[CohortLabel, ...]], ...]
     campaigns: tuple[CohortLabel, ...]
     window: Horizon | None
     scores: tuple[tuple[float, ...], ...]
@@ -177,6 +179,7 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
             raise DataError(message)
         known = [name for name, _, _ in terms.covariates]
         raw = {name: columns.pop(column("covariate", k)) for k, name in enumerate(known)}
+        raw = self._absent_levels(terms, len(cells)) | raw
         for k, (name, mean, sd) in enumerate(self.covariates):
             if name not in raw:
                 message = f"the model knows the covariate {name!r}, which this campaign lacks"
@@ -202,6 +205,21 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
                 "campaign for the other"
             )
             raise DataError(message)
+
+    def _absent_levels(self, terms: CampaignTerms, size: int) -> dict[str, Array]:
+        """Columns of levels that a campaign does not have: nobody is there."""
+        given, absent = dict(terms.categories), {}
+        for name, levels in self.categories:
+            for level in given.get(name, ()):
+                if level not in levels:
+                    message = (
+                        f"{name} = {level!r} is unknown here; known are {', '.join(map(repr, levels))}. Leave these "
+                        "customers out, or give them one of these levels"
+                    )
+                    raise DataError(message)
+            if name in given:
+                absent |= {term(name, level): np.zeros(size) for level in levels if level not in given[name]}
+        return absent
 
     def _check_campaigns(self, terms: CampaignTerms) -> None:
         if not terms.campaigns:
