@@ -1,6 +1,7 @@
 """A campaign's rows: what is accepted, what is refused and how, and how rows collapse."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -196,6 +197,11 @@ def test_organic_returns_that_do_not_fit_in_memory_are_refused(monkeypatch):
         kw.OrganicReturn.from_probabilities(range(3), np.full((3, 5), 0.1), window=campaigns.WINDOW)
 
 
+def offered(labels) -> Any:
+    """The table with these offers."""
+    return TABLE.assign(offer=pd.Series(labels, dtype=object))
+
+
 LOOKS_LIKE_NONE = ["No E-Mail", "none", "None", "control", "Control group", "A (control)", "control_group", "NoMail"]
 LOOKS_LIKE_NONE += ["Kontrollgruppe", "keine Mail", "kein Angebot", "ohne Gutschein", "holdout", "hold-out", "held out"]
 LOOKS_LIKE_NONE += ["nan", "N/A", "0", "untreated", "baseline", "not mailed", "without voucher", "CTRL"]
@@ -203,7 +209,7 @@ LOOKS_LIKE_NONE += ["nan", "N/A", "0", "untreated", "baseline", "not mailed", "w
 
 @pytest.mark.parametrize("label", LOOKS_LIKE_NONE)
 def test_a_label_that_looks_like_a_control_is_asked_about(label):
-    frame = TABLE.assign(offer=["A", label, "B", label])
+    frame = offered(["A", label, "B", label])
     with pytest.raises(DataError, match="looks like that of a control group") as caught:
         read(frame)
     assert f"the label {label!r} (2 customers)" in str(caught.value)
@@ -218,11 +224,11 @@ def test_a_label_that_looks_like_a_control_is_asked_about(label):
     "label", ["Nonstop 10 %", "Notebook", "Normal voucher", "Nordic", "Call", "KontoPlus", "Nancy"]
 )
 def test_labels_of_offers_are_not_asked_about(label):
-    assert label in read(TABLE.assign(offer=["A", label, "B", None])).offers
+    assert label in read(offered(["A", label, "B", None])).offers
 
 
 def test_several_labels_that_look_like_controls_and_one_that_is_none():
-    frame = TABLE.assign(offer=["A", "control", "no mail", "control"])
+    frame = offered(["A", "control", "no mail", "control"])
     with pytest.raises(DataError, match=r"and so do 'no mail'; .*\(if more than one of them does, give"):
         read(frame)
     assert read(frame, control="control").offers == ("A", "no mail")  # said: nothing is asked any more
@@ -233,15 +239,15 @@ def test_several_labels_that_look_like_controls_and_one_that_is_none():
 
 
 def test_null_and_the_label_of_the_control_are_both_held_out():
-    frame = TABLE.assign(offer=["A", None, "B", "control"])
+    frame = offered(["A", None, "B", "control"])
     assert read(frame, control="control").offer.tolist() == [1, 0, 2, 0]
-    blank = TABLE.assign(offer=["A", "", "B", ""])
+    blank = offered(["A", "", "B", ""])
     with pytest.raises(RowError, match="control=''"):
         read(blank)
     assert read(blank, control="").offer.tolist() == [1, 0, 2, 0]
     with pytest.raises(ColumnError, match="control='0'"):
-        read(TABLE.assign(offer=[1, 0, 1, 0]))
-    assert read(TABLE.assign(offer=[1, 0, 1, 0]).astype({"offer": str}), control="0").offers == ("1",)
+        read(offered([1, 0, 1, 0]))
+    assert read(offered([1, 0, 1, 0]).astype({"offer": str}), control="0").offers == ("1",)
 
 
 def test_a_named_control_gives_the_same_posterior_to_the_bit():
@@ -261,5 +267,5 @@ def test_an_offer_of_a_plan_may_be_called_anything():
     """Who is held out in a plan is known; several campaigns are put together as they are."""
     from kundenwert.winback.outcomes import pooled
 
-    log = read(TABLE.assign(offer=["A", None, "no surcharge", None]), control=None)
+    log = read(offered(["A", None, "no surcharge", None]), control=None)
     assert pooled([log, log]).offers == ("A", "no surcharge")

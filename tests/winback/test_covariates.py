@@ -1,6 +1,7 @@
 """Covariates of a campaign that are no numbers: truth values, and texts as categories."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def made(customers=3000, *, seed=3, shares=(0.6, 0.3, 0.1)):
     return organic, frame
 
 
-def read(organic, frame, *covariates):
+def read(organic, frame, *covariates) -> Any:
     return kw.CampaignLog.from_pandas(frame, organic=organic, window=campaigns.WINDOW, covariates=covariates)
 
 
@@ -131,7 +132,7 @@ def test_other_frames_and_types_give_the_same_cells(make):
 def test_a_saved_posterior_comes_back_and_answers_alike(by_channel, tmp_path):
     organic, frame, log, posterior = by_channel
     posterior.save(tmp_path / "response.nc")
-    back = kw.load(tmp_path / "response.nc")
+    back: Any = kw.load(tmp_path / "response.nc")
     assert back.model == posterior.model
     json.dumps(back.model.categories)  # plain
     table = frame.set_index("customer_id")[["channel"]]
@@ -181,7 +182,8 @@ def test_campaigns_with_different_levels_are_put_together():
     organic, frame = made(400)
     first = read(organic, frame, "channel")
     second = read(organic, frame.assign(channel=frame["channel"].replace("phone", "fax")), "channel")
-    assert list(pooled([first, second]).covariates["channel"].cat.categories) == ["fax", "phone", "shop", "web"]
+    together: Any = pooled([first, second]).covariates
+    assert list(together["channel"].cat.categories) == ["fax", "phone", "shop", "web"]
 
 
 def test_a_model_is_asked_about_a_campaign_without_one_of_its_levels(by_channel):

@@ -208,7 +208,8 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
 
     def _absent_levels(self, terms: CampaignTerms, size: int) -> dict[str, Array]:
         """Columns of levels that a campaign does not have: nobody is there."""
-        given, absent = dict(terms.categories), {}
+        given = dict(terms.categories)
+        absent: dict[str, Array] = {}
         for name, levels in self.categories:
             for level in given.get(name, ()):
                 if level not in levels:
