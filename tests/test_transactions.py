@@ -64,7 +64,15 @@ class TestCDNOW:
         assert (audit.rows_read, audit.kept, audit.merged, audit.refunds) == (6919, 2357 + 2457, 146, 0)
         assert audit.dropped == {"after until": 1959}
         assert "6,919 rows read\n4,814 rows kept\n" in str(audit)
-        assert str(audit).endswith("1,959 rows dropped: after until\n2,357 customers with a history")
+        assert "1,959 rows dropped: after until\n2,357 customers with a history\n" in str(audit)
+
+    def test_the_audit_tells_the_window_and_what_repeats(self, made):
+        assert str(made.audit).startswith(
+            "rows from 1997-01-01 to 1998-06-30, by the day, without a time zone; observed until 1997-09-30\n"
+        )
+        log = cdnow().query("date <= '1997-09-30'")
+        assert made.audit.duplicates == log.duplicated(["customer_id", "date", "amount"]).sum() > 0
+        assert str(made.audit).endswith("\n9 of the rows repeat another one, alike in id, time and amount")
 
     def test_mean_spend_of_the_first_customer(self, made):
         assert made.to_pandas()["monetary_value"][0] == pytest.approx((29.73 + 14.96) / 2)

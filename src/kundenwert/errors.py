@@ -18,7 +18,22 @@
 
 Every message says what was got, what was expected and what to do.
 
-Warnings have a tree as well: ``KundenwertWarning`` (``UserWarning``) is the parent of all of them.
+Warnings have a tree as well::
+
+    KundenwertWarning (UserWarning)
+    ├── InferenceWarning                   a posterior was computed, but not as asked for, or not as precisely
+    ├── ComparisonWarning                  a comparison hangs on a few customers
+    ├── DependenceWarning                  customers who buy often spend more, or less
+    └── LogWarning                         a log can be read, but looks wrong; its text stands in the audit as well
+        ├── FutureDateWarning              it goes on after today
+        ├── LonelyDateWarning              its first days stand alone, long before the rest
+        ├── GuestIdWarning                 one id holds the purchases of many people
+        ├── NegativeAmountsWarning         negative amounts do not look like refunds
+        ├── LogBeginsLateWarning           customers were there before it begins
+        ├── FirstPurchaseWarning           it lacks first purchases that were given
+        └── DuplicateRowsWarning           it holds rows twice
+
+Each can be silenced by itself: ``warnings.filterwarnings("ignore", category=kundenwert.errors.GuestIdWarning)``.
 """
 
 from __future__ import annotations
@@ -30,16 +45,24 @@ __all__ = [
     "ComparisonWarning",
     "DataError",
     "DependenceWarning",
+    "DuplicateRowsWarning",
     "DurationError",
     "FileFormatError",
+    "FirstPurchaseWarning",
+    "FutureDateWarning",
+    "GuestIdWarning",
     "InferenceError",
     "InferenceWarning",
     "InfiniteValueError",
     "KundenwertError",
     "KundenwertWarning",
+    "LogBeginsLateWarning",
+    "LogWarning",
+    "LonelyDateWarning",
     "MissingInformationError",
     "MissingPackageError",
     "ModelError",
+    "NegativeAmountsWarning",
     "RowError",
     "SizeError",
     "SpecificationError",
@@ -125,3 +148,42 @@ class ComparisonWarning(KundenwertWarning):
 @final
 class DependenceWarning(KundenwertWarning):
     """Customers who buy often spend more per purchase, or less, so that values that take no notice are off."""
+
+
+class LogWarning(KundenwertWarning):
+    """A log can be read, but looks wrong; the audit of the histories tells it as well."""
+
+
+@final
+class FutureDateWarning(LogWarning):
+    """The observation ends after today, so that silence is counted that nobody has seen yet."""
+
+
+@final
+class LonelyDateWarning(LogWarning):
+    """The first days of a log stand alone, long before all others."""
+
+
+@final
+class GuestIdWarning(LogWarning):
+    """One id holds so many purchases that it seems to stand for many people."""
+
+
+@final
+class NegativeAmountsWarning(LogWarning):
+    """Negative amounts do not look like refunds: they come before any purchase of the customer."""
+
+
+@final
+class LogBeginsLateWarning(LogWarning):
+    """The log begins in the middle: many of its customers had bought before."""
+
+
+@final
+class FirstPurchaseWarning(LogWarning):
+    """First purchases that were given are not in the log, though it had begun by then."""
+
+
+@final
+class DuplicateRowsWarning(LogWarning):
+    """Many rows are alike in id, time and amount, more than chance explains."""

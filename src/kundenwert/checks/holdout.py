@@ -73,7 +73,7 @@ def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: Day) -> 
         raise SpecificationError(message)
     place = places_in(histories, rows)
 
-    occasions = merge(rows, rows.step <= end, net_refunds=columns.net_refunds)
+    occasions = merge(rows, rows.step <= end, net_refunds=columns.net_refunds, drop_duplicates=columns.drop_duplicates)
     who = place[occasions.customer]
     counted = who >= 0
     counted[counted] = occasions.step[counted] > steps.until[who[counted]]

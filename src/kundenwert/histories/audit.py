@@ -10,6 +10,8 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kundenwert.duration import Resolution
+
 __all__ = ["Audit", "Decimal", "LogColumns"]
 
 type Decimal = Literal[".", ","]
@@ -25,7 +27,7 @@ class LogColumns:
     ----------
     customer, time, amount
         Names of the columns.
-    parse_dates, net_refunds, on_bad_rows, time_zone, time_format, decimal
+    parse_dates, net_refunds, on_bad_rows, time_zone, time_format, decimal, drop_duplicates
         As given to :func:`kundenwert.summarize`.
     column_zone
         Time zone that the column of times had itself, such as ``"Europe/Berlin"`` or ``"UTC+01:00"``; None for times
@@ -41,6 +43,7 @@ class LogColumns:
     time_zone: str | None = None
     time_format: str | None = None
     decimal: Decimal | None = None
+    drop_duplicates: bool = False
     column_zone: str | None = None
 
     @property
@@ -74,6 +77,20 @@ class Audit:
         Customers with a history.
     customers_left_out
         Customers of the log without a history, by reason.
+    duplicates
+        Rows up to `until` that repeat another one: alike in id, time and amount. They are also counted under what
+        became of them: kept, merged, refunds or dropped.
+    first_day, last_day
+        First and last day (or hour) of all usable rows, such as ``"1997-01-01"``; None for a ready-made table.
+    until
+        Last day (or hour) observed; for opportunities the last day of the last complete period.
+    resolution
+        Length of a step; None for a ready-made table, and where periods are counted.
+    time_zone
+        Time zone of these days; None for times without one.
+    findings
+        What looks wrong with the log: name of the warning in :mod:`kundenwert.errors` and its text, also where the
+        warning was silenced.
     """
 
     rows_read: int
@@ -85,6 +102,13 @@ class Audit:
     dropped: Mapping[str, int] = field(default_factory=dict)
     customers: int
     customers_left_out: Mapping[str, int] = field(default_factory=dict)
+    duplicates: int = 0
+    first_day: str | None = None
+    last_day: str | None = None
+    until: str | None = None
+    resolution: Resolution | None = None
+    time_zone: str | None = None
+    findings: Mapping[str, str] = field(default_factory=dict)
 
     def to_pandas(self) -> pd.DataFrame:
         """One line per entry: columns ``of`` (rows or customers), ``entry`` and ``count``."""
@@ -102,10 +126,19 @@ class Audit:
     def __str__(self) -> str:
         table = self.to_pandas()
         width = max(len(f"{count:,}") for count in table["count"])
-        lines = [f"{count:>{width},} {of} {entry}" for of, entry, count in table.itertuples(index=False)]
+        lines = [] if self.until is None else [self._window()]
+        lines += [f"{count:>{width},} {of} {entry}" for of, entry, count in table.itertuples(index=False)]
         if self.refunds_netted:
             lines.append(
                 f"{self.refunds_netted:,} of the refunds were taken off the purchase before them, "
                 f"{self.refund_excess:,.2f} of their money went beyond it"
             )
+        if self.duplicates:
+            lines.append(f"{self.duplicates:,} of the rows repeat another one, alike in id, time and amount")
+        lines += [f"{name}: {text}" for name, text in self.findings.items()]
         return "\n".join(lines)
+
+    def _window(self) -> str:
+        zone = "without a time zone" if self.time_zone is None else f"in {self.time_zone} time"
+        steps = "" if self.resolution is None else f" by the {self.resolution},"
+        return f"rows from {self.first_day} to {self.last_day},{steps} {zone}; observed until {self.until}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
 from kundenwert.histories.parts import round_amounts
+from kundenwert.transactions.repeats import repeats_among
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     type Floats = NDArray[np.float64]
     type Integers = NDArray[np.int64]
+    type Mask = NDArray[np.bool_]
 
 __all__ = ["Occasions", "left_out", "merge"]
 
@@ -35,6 +37,8 @@ class Occasions:
         Rows that joined another, rows that are refunds, and those refunds that were taken off.
     refund_excess
         Money in refunds beyond the purchase they were taken off.
+    repeats
+        Positions of observed rows that repeat another one, alike in id, time and amount.
     """
 
     customer: Integers
@@ -44,14 +48,15 @@ class Occasions:
     refunds: int
     refunds_netted: int
     refund_excess: float
+    repeats: Integers
 
 
-def merge(rows: LogRows, observed: NDArray[np.bool_], *, net_refunds: bool) -> Occasions:
+def merge(rows: LogRows, observed: NDArray[np.bool_], *, net_refunds: bool, drop_duplicates: bool = False) -> Occasions:
     """Merge the observed rows of each customer and step into one occasion; amounts add up.
 
     A refund is never an occasion. With `net_refunds` it is taken off the latest purchase of that customer at or
     before it (same step included); what exceeds that purchase is lost and reported, and so is, as a refund that was
-    not netted, one that no purchase precedes.
+    not netted, one that no purchase precedes. With `drop_duplicates`, rows that repeat another one are left out.
     """
     is_refund = rows.is_refund & observed
     is_purchase = observed & ~is_refund
@@ -63,6 +68,11 @@ def merge(rows: LogRows, observed: NDArray[np.bool_], *, net_refunds: bool) -> O
     purchase_key = purchase_key[order]
     opens = np.ones(len(order), dtype=np.bool_)
     opens[1:] = purchase_key[1:] != purchase_key[:-1]
+    repeats = _repeats(rows, is_refund, np.flatnonzero(is_purchase), order, opens)
+    if drop_duplicates and len(repeats):
+        distinct = observed.copy()
+        distinct[repeats] = False
+        return replace(merge(rows, distinct, net_refunds=net_refunds), repeats=repeats)
     occasion_key = purchase_key[opens]
     customer, offset = np.divmod(occasion_key, end - origin + 1)
 
@@ -85,7 +95,19 @@ def merge(rows: LogRows, observed: NDArray[np.bool_], *, net_refunds: bool) -> O
         refunds=int(is_refund.sum()),
         refunds_netted=netted,
         refund_excess=excess,
+        repeats=repeats,
     )
+
+
+def _repeats(rows: LogRows, is_refund: Mask, purchases: Integers, order: Integers, opens: Mask) -> Integers:
+    """Rows that repeat another: only purchases that share an occasion can, which the sorting has brought together."""
+    joins = ~opens
+    crowded = joins.copy()
+    crowded[:-1] |= joins[1:]
+    found = [repeats_among(rows, purchases[order[crowded]])]
+    if is_refund.any():
+        found.append(repeats_among(rows, np.flatnonzero(is_refund)))
+    return np.concatenate(found)
 
 
 def left_out(

@@ -14,6 +14,7 @@ from kundenwert.transactions.occasions import left_out, merge
 from kundenwert.transactions.periods import calendar_edges, check_period, complete, given_edges, mean_length
 from kundenwert.transactions.reading import LogRows, check_choice, check_reading, read_log
 from kundenwert.transactions.times import step_label, until_step
+from kundenwert.transactions.window import with_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -211,21 +212,23 @@ def _histories(
     end = np.append(start[1:], len(occasions.step))
     first, who = occasions.step[start], occasions.customer[start]
     late = int((~observed).sum())
+    audit = Audit(
+        rows_read=rows.rows_read,
+        kept=len(occasions.step),
+        merged=occasions.merged,
+        refunds=occasions.refunds,
+        dropped=rows.dropped | ({LATE: late} if late else {}),
+        customers=len(who),
+        customers_left_out=left_out(rows, observed, who, f"first purchase {LATE}"),
+        duplicates=len(occasions.repeats),
+    )
     return OpportunityHistories(
         customer_id=rows.customer_id.take(who),
         frequency=end - start - 1,
         recency=occasions.step[end - 1] - first,
         opportunities=len(periods) - 2 - first,
         every=mean_length(periods, every),
-        audit=Audit(
-            rows_read=rows.rows_read,
-            kept=len(occasions.step),
-            merged=occasions.merged,
-            refunds=occasions.refunds,
-            dropped=rows.dropped | ({LATE: late} if late else {}),
-            customers=len(who),
-            customers_left_out=left_out(rows, observed, who, f"first purchase {LATE}"),
-        ),
+        audit=with_window(audit, rows, until=int(periods[-1]) - 1, resolution="day", steps=False),
         columns=columns,
         periods=periods.astype("datetime64[D]"),
     )

@@ -40,6 +40,8 @@ class LogRows:
         Distinct ids in order of first appearance.
     customer
         Position in `customer_id`, shape (rows,).
+    time
+        Wall-clock times, shape (rows,).
     step
         Whole resolution steps, shape (rows,).
     amount
@@ -56,6 +58,7 @@ class LogRows:
 
     customer_id: pd.Index
     customer: NDArray[np.int64]
+    time: NDArray[np.datetime64]
     step: NDArray[np.int64]
     amount: NDArray[np.float64] | None
     column_zone: str | None
@@ -111,6 +114,7 @@ def read_log(log: IntoDataFrame, columns: LogColumns, resolution: Resolution) ->
     return LogRows(
         customer_id=distinct,
         customer=codes[usable[~no_id]].astype(np.int64, copy=False),
+        time=times[usable],
         step=whole_steps(times[usable], resolution),
         amount=None if amount is None else amount[usable],
         column_zone=column_zone,

@@ -14,7 +14,9 @@ from kundenwert.histories.parts import round_amounts
 from kundenwert.histories.validation import shown
 from kundenwert.transactions.occasions import Occasions, left_out, merge
 from kundenwert.transactions.reading import LogRows, check_choice, check_reading, read_log
+from kundenwert.transactions.repeats import ALIKE
 from kundenwert.transactions.times import step_label, until_step
+from kundenwert.transactions.window import with_window
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoDataFrame
@@ -44,6 +46,7 @@ def summarize(
     net_refunds: bool = False,
     on_bad_rows: Literal["raise", "drop"] = "raise",
     after_until: Literal["raise", "drop"] = "drop",
+    drop_duplicates: bool = False,
 ) -> CustomerHistories:
     """Summarize a transaction log: one history per customer, and an audit of every row.
 
@@ -90,6 +93,10 @@ def summarize(
         Whether rows without an id, a readable time or a finite amount are an error, or are dropped and audited.
     after_until
         Whether rows after `until` are dropped and audited, or an error.
+    drop_duplicates
+        Whether rows that repeat another one, alike in id, time and amount, are dropped and audited, as overlapping
+        exports ask for. Otherwise they are only counted in the audit. Two honest purchases of one price on one day
+        look the same when times are days.
 
     Returns
     -------
@@ -130,6 +137,7 @@ def summarize(
         time_zone=time_zone,
         time_format=time_format,
         decimal=decimal,
+        drop_duplicates=drop_duplicates,
     )
     check_reading(columns)
     rows = read_log(log, columns, resolution)
@@ -138,7 +146,7 @@ def summarize(
     observed = rows.step <= last
     if after_until == "raise":
         _refuse_late(rows, observed, last, resolution)
-    occasions = merge(rows, observed, net_refunds=net_refunds)
+    occasions = merge(rows, observed, net_refunds=net_refunds, drop_duplicates=drop_duplicates)
     if len(occasions.step) == 0:
         message = (
             f"the log has no purchase up to {step_label(last, resolution)}; "
@@ -183,6 +191,21 @@ def _histories(
     first, last, frequency = occasions.step[start], occasions.step[end - 1], end - start - 1
     per_unit = steps_per_unit(unit, resolution)
     who = occasions.customer[start]
+    dropped = {"after until": int((~observed).sum())}
+    if columns.drop_duplicates:
+        dropped[ALIKE] = len(occasions.repeats)
+    audit = Audit(
+        rows_read=rows.rows_read,
+        kept=len(occasions.step),
+        merged=occasions.merged,
+        refunds=occasions.refunds,
+        refunds_netted=occasions.refunds_netted,
+        refund_excess=occasions.refund_excess,
+        dropped=rows.dropped | {reason: count for reason, count in dropped.items() if count},
+        customers=len(who),
+        customers_left_out=left_out(rows, observed, who),
+        duplicates=len(occasions.repeats),
+    )
     return CustomerHistories(
         customer_id=rows.customer_id.take(who),
         frequency=frequency,
@@ -192,17 +215,7 @@ def _histories(
         steps=Steps(first=first, last=last, until=np.full_like(first, until), resolution=resolution),
         gaps=Gaps(offsets=np.append(0, np.cumsum(frequency)), values=np.diff(occasions.step)[~opens[1:]]),
         spend=None if occasions.amount is None else _spend(occasions.amount, opens),
-        audit=Audit(
-            rows_read=rows.rows_read,
-            kept=len(occasions.step),
-            merged=occasions.merged,
-            refunds=occasions.refunds,
-            refunds_netted=occasions.refunds_netted,
-            refund_excess=occasions.refund_excess,
-            dropped=rows.dropped | ({"after until": late} if (late := int((~observed).sum())) else {}),
-            customers=len(who),
-            customers_left_out=left_out(rows, observed, who),
-        ),
+        audit=with_window(audit, rows, until=until, resolution=resolution),
         columns=columns,
     )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     type Times = NDArray[np.datetime64]
     type Integers = NDArray[np.int64]
 
-__all__ = ["moment_of", "step_label", "until_step", "whole_steps"]
+__all__ = ["last_label", "moment_of", "step_label", "until_step", "whole_steps"]
 
 MONDAY: Final = 3  # days from Monday 1969-12-29, where week 0 starts, to step 0 of the days
 PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -77,6 +77,11 @@ def step_label(step: int, resolution: Resolution) -> str:
             return str(np.datetime64(step, "D"))
         case "week":
             return str(np.datetime64(7 * step - MONDAY, "D"))
+
+
+def last_label(step: int, resolution: Resolution) -> str:
+    """Show the last day, or hour, of a step: the Sunday of a week."""
+    return step_label(step, resolution) if resolution != "week" else step_label(7 * (step + 1) - MONDAY - 1, "day")
 
 
 def moment_of(until: object, name: str) -> datetime:

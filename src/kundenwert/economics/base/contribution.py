@@ -125,7 +125,7 @@ def contribution_to_date(
     of_row = place[rows.customer]
     observed = of_row >= 0
     observed[observed] = rows.step[observed] <= steps.until[of_row[observed]]
-    occasions = merge(rows, observed, net_refunds=columns.net_refunds)
+    occasions = merge(rows, observed, net_refunds=columns.net_refunds, drop_duplicates=columns.drop_duplicates)
     assert rows.amount is not None  # noqa: S101 - the log has amounts
     assert occasions.amount is not None  # noqa: S101 - so they have
     who = place[occasions.customer]
