@@ -85,7 +85,7 @@ def test_the_window_is_that_of_the_organic_return():
     with pytest.raises(DurationError, match="window takes a Duration"):
         kw.CampaignLog.from_pandas(TABLE, organic=ORGANIC, window=13)  # type: ignore[arg-type]  # the point
     with pytest.raises(DataError, match="organic takes what"):
-        kw.CampaignLog.from_pandas(TABLE, organic=None, window=kw.weeks(4))  # type: ignore[arg-type]  # the point
+        kw.CampaignLog.from_pandas(TABLE, organic=0.1, window=kw.weeks(4))  # type: ignore[arg-type]  # the point
 
 
 def test_a_campaign_is_for_models_of_campaigns_only():

@@ -49,6 +49,8 @@ class CampaignTerms:
         Name, mean and standard deviation of each covariate, or of each level of one that is a category.
     categories
         Name and levels of each of these.
+    organic_known
+        Whether anything is known of what customers do by themselves.
     campaigns
         Labels, if the rows are of several campaigns; the column "campaign" holds positions among them.
     window
@@ -69,6 +71,7 @@ class CampaignTerms:
     scores: tuple[tuple[float, ...], ...]
     source: int | None
     categories: tuple[tuple[str, tuple[str | int, ...]], ...] = ()
+    organic_known: bool = True
 
 
 def same_length(first: Horizon, second: Horizon) -> bool:

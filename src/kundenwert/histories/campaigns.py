@@ -56,7 +56,8 @@ class CampaignLog(Histories):
     window
         How long the campaign was watched.
     organic
-        What these customers do by themselves within the window, seen from the date of the contact.
+        What these customers do by themselves within the window, seen from the date of the contact; unknown
+        (:meth:`OrganicReturn.unknown`) if nobody said.
     segment, segments
         Position of the customer's segment, and the labels, sorted; zeros and empty if nobody named any.
     campaign, campaigns
@@ -122,7 +123,7 @@ class CampaignLog(Histories):
         cls,
         frame: IntoDataFrame,
         *,
-        organic: OrganicReturn,
+        organic: OrganicReturn | None = None,
         window: Horizon,
         customer: str = "customer_id",
         offer: str = "offer",
@@ -139,9 +140,12 @@ class CampaignLog(Histories):
         ----------
         frame
             pandas, Polars or PyArrow table, rows in any order.
-        organic : OrganicReturn
+        organic : OrganicReturn, optional
             From :func:`kundenwert.organic_return`, made from the histories as they were on the date of the contact. It
-            may hold more customers.
+            may hold more customers. Without it, for a campaign without a log of purchases, all customers are taken to
+            return by themselves with one probability, which the held-out tell; only segments and covariates tell
+            customers apart. Effects and their assessment can be asked of what is learned then, but no plan, which needs
+            to know what customers do and are worth.
         window : Duration or Periods
             How long after the contact returns were counted: the window of `organic`.
         customer
@@ -183,10 +187,10 @@ class CampaignLog(Histories):
                 f"covariates takes a sequence of column names, got {covariates!r}; write covariates=[{covariates!r}]"
             )
             raise ColumnError(message)
-        if not isinstance(organic, OrganicReturn):
+        if organic is not None and not isinstance(organic, OrganicReturn):
             message = (
-                "organic takes what kundenwert.organic_return(purchases, histories, window=…) gives, got "
-                f"{type(organic).__name__}"
+                "organic takes what kundenwert.organic_return(purchases, histories, window=…) gives, or nothing where "
+                f"no purchases are known; got {type(organic).__name__}"
             )
             raise DataError(message)
         more = [name for name in (spend, segment, campaign) if name is not None]
@@ -215,7 +219,9 @@ class CampaignLog(Histories):
             offers=offers,
             returned=back.astype(np.int64),
             window=window,
-            organic=organic.select(customer_id),
+            organic=OrganicReturn.unknown(customer_id, window=window)
+            if organic is None
+            else organic.select(customer_id),
             segment=places,
             segments=segments,
             campaign=rounds if len(campaigns) > 1 else None,
@@ -273,6 +279,7 @@ class CampaignLog(Histories):
             window=self.window,
             scores=scores,
             source=self.organic.source,
+            organic_known=self.organic.known,
         )
         return replace(cells, campaign=terms)
 

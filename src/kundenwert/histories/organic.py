@@ -25,6 +25,9 @@ __all__ = ["OrganicReturn"]
 
 LARGEST: Final = 2 * 1024**3  # bytes of the two arrays together
 ROUNDING: Final = 1e-6  # by which sums of probabilities may miss
+UNKNOWN: Final = "unknown"
+"""The only state of customers of whom no purchases are known."""
+FLAT: Final = 0.5  # what stands for their return probability: log-odds of 0, which a campaign moves to where they are
 
 
 @final
@@ -32,10 +35,10 @@ ROUNDING: Final = 1e-6  # by which sums of probabilities may miss
 class OrganicReturn:
     """Probability that customers return within a window if nobody does anything, draw by draw.
 
-    Made by :func:`kundenwert.organic_return` from a posterior of purchases, or by :meth:`from_probabilities` from
-    numbers of your own. Customers with the same history share one entry, so that memory grows with the number of
-    distinct histories. A state is what a customer may be in now (alive or gone, say); its name is all that is known
-    of it here.
+    Made by :func:`kundenwert.organic_return` from a posterior of purchases, by :meth:`from_probabilities` from numbers
+    of your own, or by :meth:`unknown` where there is neither. Customers with the same history share one entry, so that
+    memory grows with the number of distinct histories. A state is what a customer may be in now (alive or gone, say);
+    its name is all that is known of it here.
 
     Attributes
     ----------
@@ -83,6 +86,11 @@ class OrganicReturn:
 
     def __len__(self) -> int:
         return len(self.customer_id)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of these customers' returns: not if they were made by :meth:`unknown`."""
+        return self.states != (UNKNOWN,)
 
     @property
     def draws(self) -> int:
@@ -135,6 +143,30 @@ class OrganicReturn:
             returns=drawn[None],
         )
 
+    @classmethod
+    def unknown(cls, customer_id: Sequence[str] | Sequence[int] | pd.Index, *, window: Horizon) -> Self:
+        """Customers of whom no purchases are known: what they do by themselves is one level, the same for all.
+
+        Only a response that was learned from a campaign without organic returns can be asked about them: that level is
+        the one of its held-out. The probability that stands here, one half, is a mere place for it.
+
+        Parameters
+        ----------
+        customer_id : sequence
+            Unique ids.
+        window : Duration or Periods
+            How long from now.
+        """
+        ids = customer_id if isinstance(customer_id, pd.Index) else pd.Index(list(customer_id))
+        return cls(
+            customer_id=ids,
+            window=window,
+            states=(UNKNOWN,),
+            index=np.zeros(len(ids), dtype=np.int64),
+            probability=np.ones((1, 1, 1)),
+            returns=np.full((1, 1, 1), FLAT),
+        )
+
     def take(self, positions: ArrayLike) -> Self:
         """The customers at these positions (integers, or a mask), in that order."""
         chosen = chosen_positions(len(self), positions)
@@ -167,12 +199,14 @@ class OrganicReturn:
         return self.take(positions)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Posterior means per customer: column p_return, and P(now in it) for each state."""
-        means = {"p_return": self.p_return.mean(axis=-1)}
+        """Posterior means per customer: column p_return (NaN if unknown), and P(now in it) for each state."""
+        means = {"p_return": self.p_return.mean(axis=-1) if self.known else np.full(1, np.nan)}
         means |= {f"p_{name}": self.probability[i].mean(axis=-1) for i, name in enumerate(self.states)}
         return pd.DataFrame({name: mean[self.index] for name, mean in means.items()}, index=self.customer_id)
 
     def __repr__(self) -> str:
+        if not self.known:
+            return f"OrganicReturn({len(self):,} customers within {self.window!r}: unknown)"
         states = f", {' / '.join(self.states)}" if len(self.states) > 1 else ""
         return f"OrganicReturn({len(self):,} customers, {self.draws} draws, within {self.window!r}{states})"
 

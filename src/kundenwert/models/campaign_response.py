@@ -83,6 +83,14 @@ class Parts(NamedTuple):
     spread: list[Array]
 
 
+ONE_LEVEL: Final = (
+    "No organic return was given: without an offer, all customers are taken to return with one probability, that of "
+    "the held-out, but for what segments and covariates tell. Effects can be asked of this response, and "
+    "assess_response; not a plan, which needs to know what customers do and are worth."
+)
+"""What is said of a campaign without a log of purchases."""
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignResponse(CampaignModel[tuple["Array", ...]]):
@@ -108,7 +116,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         covariate of text has a term for each level, scaled so that all of them together vary as much.
     offers, segments : tuple
         Labels. By default those of the campaign; named beforehand, they may hold offers that nobody was sent yet.
-    states, covariates, categories, campaigns, window, scores, source, notes, prior_only
+    states, covariates, categories, organic_known, campaigns, window, scores, source, notes, prior_only
         Filled in by the fit.
     """
 
@@ -126,6 +134,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
     states: tuple[str, ...] = ()
     covariates: tuple[tuple[str, float, float], ...] = ()
     categories: tuple[tuple[str, tuple[CohortLabel, ...]], ...] = ()
+    organic_known: bool = True
     campaigns: tuple[CohortLabel, ...] = ()
     window: Horizon | None = None
     scores: tuple[tuple[float, ...], ...] = ()
@@ -223,6 +232,13 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             message = "a campaign's response is learned from a CampaignLog; make one with CampaignLog.from_pandas"
             raise DataError(message)
         verdict = self.assignment.verdict(cells)
+        if not terms.organic_known and verdict.prior_only:
+            message = (
+                f"{verdict.prior_only}, and nothing is known of what customers do by themselves, so that nothing can "
+                "be said of either; give CampaignLog.from_pandas(…, organic=kundenwert.organic_return(…)), or "
+                "customers who were held out"
+            )
+            raise DataError(message)
         return replace(
             self,
             offers=self.offers or terms.offers,
@@ -230,11 +246,12 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             states=terms.states if self.link.needs_states else (),
             covariates=terms.covariates,
             categories=terms.categories,
+            organic_known=terms.organic_known,
             campaigns=terms.campaigns,
             window=terms.window,
             scores=() if verdict.prior_only else terms.scores,  # nothing is learned that would go with a draw
             source=terms.source,
-            notes=verdict.notes,
+            notes=(*verdict.notes, *(() if terms.organic_known else (ONE_LEVEL,))),
             prior_only=verdict.prior_only,
         )
 

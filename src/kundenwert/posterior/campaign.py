@@ -196,6 +196,7 @@ class CampaignPosterior(Posterior):
             )
             raise DataError(message)
         self.model.check_window(organic.window)
+        self.model.check_organic(known=organic.known)
         codes = segment_codes(self.model, organic, asked.segment)
         chosen, organic_draws = paired(self.model, self.theta, organic)
         theta = self._with_new_campaign(self._with_new_segment() if asked.segment is None else self.theta)

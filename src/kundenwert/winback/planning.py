@@ -125,7 +125,7 @@ def plan_winback(
     SpecificationError
         If an argument is out of its range, or the model of purchases does not tell what a second life is worth.
     DataError
-        If `response` does not know an offer.
+        If `response` does not know an offer, or was learned without organic returns.
     InfiniteValueError
         If values for life are not finite.
     """
@@ -138,6 +138,7 @@ def plan_winback(
             "kundenwert.fit(kundenwert.CampaignResponse(…), log), or from its prior"
         )
         raise SpecificationError(message)
+    response.model.check_organic(known=True)
     check_duration(window, "window")
     seed = check_seed(seed)
     setting = Setting(

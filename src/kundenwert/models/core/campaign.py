@@ -143,6 +143,7 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
     states: tuple[str, ...]
     covariates: tuple[tuple[str, float, float], ...]
     categories: tuple[tuple[str, tuple[CohortLabel, ...]], ...]
+    organic_known: bool
     campaigns: tuple[CohortLabel, ...]
     window: Horizon | None
     scores: tuple[tuple[float, ...], ...]
@@ -157,13 +158,14 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
         ------
         DataError
             If the cells hold an offer, a segment, a campaign or a state that the model does not know, or returns within
-            another window.
+            another window; or if organic returns are known here or there, but not in both.
         MissingInformationError
             If they lack a covariate.
         """
         terms = cells.campaign
         assert terms is not None  # noqa: S101 - a CampaignLog says so
         self.check_window(terms.window)
+        self.check_organic(known=terms.organic_known)
         columns = dict(cells.columns)
         columns["offer"] = np.r_[0, 1 + _places("offer", terms.offers, self.offers)][_whole(columns["offer"])]
         if len(self.segments) > 1:
@@ -205,6 +207,30 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
                 "campaign for the other"
             )
             raise DataError(message)
+
+    def check_organic(self, *, known: bool) -> None:
+        """Check that organic returns are known of customers if, and only if, they were where the model was learned.
+
+        Raises
+        ------
+        DataError
+            If not.
+        """
+        if known == self.organic_known:
+            return
+        if known:
+            message = (
+                "this response was learned from a campaign without organic returns: it knows one level of returns "
+                "without an offer, and not how customers differ in it. Ask it about "
+                "kundenwert.OrganicReturn.unknown(customer_ids, window=…); for a plan, or for customers whose "
+                "purchases are known, learn it with CampaignLog.from_pandas(…, organic=kundenwert.organic_return(…))"
+            )
+        else:
+            message = (
+                "of these customers no organic return is known, on which this response depends; make it with "
+                "kundenwert.organic_return(purchases, histories, window=…) and hand it in"
+            )
+        raise DataError(message)
 
     def _absent_levels(self, terms: CampaignTerms, size: int) -> dict[str, Array]:
         """Columns of levels that a campaign does not have: nobody is there."""
