@@ -127,7 +127,7 @@ class TestTables:
             CustomerHistories.from_pandas(table().rename(columns={"recency": "recencies"}), unit="week")
 
     def test_a_column_of_words_is_refused(self):
-        with pytest.raises(ColumnError, match="'recency' must hold numbers, got String; cast it"):
+        with pytest.raises(ColumnError, match="'recency' must hold numbers, got text such as '3'; cast it"):
             histories(recency=["3", "0", "1"])
 
     @pytest.mark.parametrize("ids", [[1.0, 2.0, 3.0], [True, False, True], [("a",), ("b",), ("c",)]])

@@ -271,10 +271,10 @@ class TestCustomers:
     @pytest.mark.parametrize(
         "ids, hint",
         [
-            ([1.0, 2.0], "got Float64; floats are not exact and often integers with gaps"),
-            ([True, False], "got Boolean; cast the column to string or to integer"),
-            ([1, "a"], "got Object; cast the column"),
-            ([dt.date(2024, 1, 1)] * 2, "got Object; cast the column"),
+            ([1.0, 2.0], "got Float64, such as 1.0; floats are not exact and often integers with gaps"),
+            ([True, False], "got Boolean, such as True; cast the column to string or to integer"),
+            ([1, "a"], r"got both 1 \(int\) and 'a' \(str\); cast them to text"),
+            ([dt.date(2024, 1, 1)] * 2, r"got datetime.date\(2024, 1, 1\) \(date\); cast them to text"),
         ],
     )
     def test_other_ids_are_refused(self, ids, hint):

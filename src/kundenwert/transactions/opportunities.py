@@ -128,9 +128,6 @@ def summarize_opportunities(
     check_reading(columns)
     rows = read_log(log, columns, "day")
     columns = replace(columns, column_zone=rows.column_zone)
-    if len(rows.step) == 0:
-        message = f"none of the {rows.rows_read:,} rows of the log can be used: {rows.dropped}; check the columns"
-        raise DataError(message)
     periods = _periods(rows, every, edges, until)
     _refuse_early(rows, int(periods[0]))
     observed = rows.step < periods[-1]

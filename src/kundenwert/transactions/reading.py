@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.errors import DataError, RowError, SpecificationError
+from kundenwert.histories.amounts import amounts
+from kundenwert.histories.columns import missing, objects
 from kundenwert.histories.parts import LARGEST_AMOUNT
-from kundenwert.histories.tables import check_columns, id_column, ids, numbers, open_table
+from kundenwert.histories.tables import check_columns, id_column, ids, open_table
+from kundenwert.transactions.remedies import format_hint
 from kundenwert.transactions.time_columns import clock_times
 from kundenwert.transactions.times import whole_steps
 from kundenwert.transactions.written_times import check_format
@@ -93,7 +96,7 @@ def read_log(log: IntoDataFrame, columns: LogColumns, resolution: Resolution) ->
         raise DataError(message)
     id_series = id_column(table, columns.customer)
     times, column_zone = clock_times(table, columns)
-    amount = None if columns.amount is None else numbers(table, columns.amount)
+    amount = None if columns.amount is None else amounts(table, columns.amount, columns.decimal)
 
     no_id = np.asarray(id_series.is_null().to_numpy(), dtype=np.bool_)
     no_time = np.isnat(times) & ~no_id
@@ -109,8 +112,14 @@ def read_log(log: IntoDataFrame, columns: LogColumns, resolution: Resolution) ->
     if columns.on_bad_rows == "raise":
         _refuse(unusable, table, columns)
 
-    codes, distinct = pd.factorize(ids(id_series.drop_nulls()))
     usable = ~(no_id | no_time | no_amount | too_large)
+    if not usable.any():
+        message = (
+            f"none of the {len(table):,} rows of the log can be used: {_first_bad_row(unusable, table, columns)}; "
+            "check the columns and how they are read"
+        )
+        raise DataError(message)
+    codes, distinct = pd.factorize(ids(id_series.drop_nulls()))
     return LogRows(
         customer_id=distinct,
         customer=codes[usable[~no_id]].astype(np.int64, copy=False),
@@ -151,16 +160,35 @@ def check_choice(value: str, name: str) -> None:
 
 
 def _refuse(unusable: dict[str, Mask], table: Table, columns: LogColumns) -> None:
-    culprits = {"no customer id": columns.customer, "no readable time": columns.time}
-    for reason, mask in unusable.items():
-        if not mask.any():
-            continue
-        row = int(np.argmax(mask))
-        column = culprits.get(reason, columns.amount) or ""
-        got, customer = (table.get_column(name)[row : row + 1].to_list()[0] for name in (column, columns.customer))
-        whose = "" if column == columns.customer else f" of customer {customer!r}"
+    if any(mask.any() for mask in unusable.values()):
         message = (
-            f"row {row}{whose} has {reason}: column {column!r} holds {got!r} ({int(mask.sum()):,} such rows); "
-            f"correct them, or pass on_bad_rows='drop' to leave them out and see them in the audit"
+            f"{_first_bad_row(unusable, table, columns)}; correct them, or pass on_bad_rows='drop' to leave them out "
+            "and see them in the audit"
         )
         raise RowError(message)
+
+
+def _first_bad_row(unusable: dict[str, Mask], table: Table, columns: LogColumns) -> str:
+    """Show the value at fault of the first row that cannot be used, how many are like it, and what was expected."""
+    reason, mask = next((reason, mask) for reason, mask in unusable.items() if mask.any())
+    culprits = {"no customer id": columns.customer, "no readable time": columns.time}
+    row = int(np.argmax(mask))
+    column = culprits.get(reason, columns.amount) or ""
+    got, customer = (table.get_column(name)[row : row + 1].to_list()[0] for name in (column, columns.customer))
+    whose = "" if column == columns.customer else f" of customer {customer!r}"
+    bad = f"row {row}{whose} has {reason}: column {column!r} holds {got!r} ({int(mask.sum()):,} such rows)"
+    if column == columns.time and isinstance(got, str):
+        return f"{bad}; {_expected(table, columns, mask)}"
+    if column == columns.amount and isinstance(got, str):
+        return f"{bad}; expected digits with {columns.decimal!r} before the cents, and nothing else"
+    return bad
+
+
+def _expected(table: Table, columns: LogColumns, mask: Mask) -> str:
+    """What text was expected in the column of times, and which argument would read what is there."""
+    if columns.time_format is not None:
+        return f"expected times written as time_format={columns.time_format!r}"
+    series = table.get_column(columns.time)
+    text = objects(series)[mask]
+    hint = format_hint(text[~missing(text)], series, columns.time)
+    return f"expected ISO dates such as '2024-03-31'; if these are dates, {hint}"

@@ -157,9 +157,6 @@ def summarize(
 
 
 def _last_step(rows: LogRows, until: Day | None, resolution: Resolution) -> int:
-    if len(rows.step) == 0:
-        message = f"none of the {rows.rows_read:,} rows of the log can be used: {rows.dropped}; check the columns"
-        raise DataError(message)
     return int(rows.step.max()) if until is None else until_step(until, resolution, rows.time_zone)
 
 

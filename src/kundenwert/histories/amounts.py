@@ -1,0 +1,135 @@
+"""Columns of numbers become floats: typed numbers, Python's own, and text if the mark before the cents is given."""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Decimal as Exact
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from kundenwert.errors import ColumnError
+from kundenwert.histories.columns import is_objects, kinds, missing, objects
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kundenwert.histories.audit import Decimal
+    from kundenwert.histories.columns import Objects
+    from kundenwert.histories.tables import Table
+
+    type Floats = NDArray[np.float64]
+
+__all__ = ["amounts", "numbers"]
+
+GROUPS: Final = (
+    r"[+-]?(?:\d+|\d{1,3}(?:([{marks}'’ \u00a0\u202f])\d{3})(?:\1\d{3})*)"  # whole, perhaps with thousands set apart
+    r"(?:[{decimal}]\d*)?(?:[eE][+-]?\d+)?"
+)
+WRITTEN: Final[dict[Decimal, re.Pattern[str]]] = {
+    ".": re.compile(GROUPS.replace("{marks}", ",").replace("{decimal}", "."), flags=re.ASCII),
+    ",": re.compile(GROUPS.replace("{marks}", ".").replace("{decimal}", ","), flags=re.ASCII),
+}
+
+
+def numbers(table: Table, column: str) -> Floats:
+    """Return a numeric column as floats, nulls as NaN.
+
+    Raises
+    ------
+    ColumnError
+        If the column holds anything but numbers.
+    """
+    return amounts(table, column, "never")
+
+
+def amounts(table: Table, column: str, decimal: Decimal | Literal["never"] | None) -> Floats:
+    """Return a column of amounts as floats, nulls as NaN; so is text that is no number.
+
+    Text is read only with `decimal`, the mark before the cents. Thousands may be set apart by the other mark, by
+    blanks or by apostrophes, always in groups of three.
+
+    Raises
+    ------
+    ColumnError
+        If the column holds anything but numbers, or text and `decimal` is None.
+    """
+    series = table.get_column(column)
+    dtype = series.dtype
+    if is_objects(series) or isinstance(dtype, (nw.String, nw.Categorical, nw.Enum)):
+        return _from_objects(objects(series), column, decimal)
+    if dtype.is_numeric():
+        return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    if bool(series.is_null().all()) and not isinstance(dtype, nw.Boolean):
+        return np.full(len(series), np.nan)
+    known = series.drop_nulls()
+    sample = f", such as {known[0:1].to_list()[0]!r}" if len(known) else ""
+    message = f"column {column!r} must hold numbers, got {dtype}{sample}; cast it to a float or integer type"
+    raise ColumnError(message)
+
+
+def _from_objects(values: Objects, column: str, decimal: Decimal | Literal["never"] | None) -> Floats:
+    known = ~missing(values)
+    given = values[known]
+    found = kinds(given)
+    result = np.full(len(values), np.nan)
+    if not all(_is_number(kind) or issubclass(kind, str) for kind in found):
+        wrong = next(value for value in given if not (_is_number(type(value)) or isinstance(value, str)))
+        message = (
+            f"column {column!r} must hold numbers, got {wrong!r} ({type(wrong).__name__}); cast it to a float or "
+            "integer type"
+        )
+        raise ColumnError(message)
+    if not any(issubclass(kind, str) for kind in found):
+        result[known] = [_float(value) for value in given]
+        return result
+    if decimal is None or decimal == "never":
+        text = next(value for value in given if isinstance(value, str))
+        hint = f"say which mark stands before the cents: {_hint(given, column)}"
+        if decimal == "never":
+            hint = f"cast it, in pandas with table[{column!r}] = pd.to_numeric(table[{column!r}])"
+        message = f"column {column!r} must hold numbers, got text such as {text!r}; {hint}"
+        raise ColumnError(message)
+    codes, distinct = pd.factorize(given)
+    result[known] = np.array([_read(value, decimal) for value in distinct], dtype=np.float64)[codes]
+    return result
+
+
+def _is_number(kind: type) -> bool:
+    return issubclass(kind, (int, float, Exact, np.integer, np.floating)) and not issubclass(kind, bool)
+
+
+def _read(value: object, decimal: Decimal) -> float:
+    """One number; NaN for text that is none."""
+    if not isinstance(value, str):
+        return _float(value)
+    text = value.strip()
+    if WRITTEN[decimal].fullmatch(text) is None:
+        return np.nan
+    digits = re.sub(r"['’ \u00a0\u202f]", "", text).replace("." if decimal == "," else ",", "")
+    return float(digits.replace(",", "."))
+
+
+def _float(value: Any) -> float:  # noqa: ANN401 -- any of the types of _is_number
+    """A number of whatever type; infinite if it is an integer that no float can hold."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _hint(given: Objects, column: str) -> str:
+    """Which mark reads all of the text, and what to do if neither does."""
+    text = [value.strip() for value in given if isinstance(value, str)]
+    fitting = [mark for mark in (".", ",") if all(WRITTEN[mark].fullmatch(value) for value in text)]
+    if len(fitting) == 1:
+        return f"decimal={fitting[0]!r} reads all of it"
+    if fitting:
+        return "decimal='.' for 1,234.56, decimal=',' for 1.234,56; both read all of it, so only you can tell"
+    return (
+        "decimal='.' for 1,234.56, decimal=',' for 1.234,56. Neither reads all of it: take off what is no number, in "
+        f"pandas for example log[{column!r}] = log[{column!r}].str.replace(r'[^0-9.,+-]', '', regex=True)"
+    )
