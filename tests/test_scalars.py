@@ -78,4 +78,5 @@ def test_models_with_such_numbers_are_saved(tmp_path):
     spend = kw.GammaGamma(money_scale=LIKE_FLOAT(30), p=kw.LogNormal(LIKE_FLOAT(0.5), LIKE_INT(1)))
     posterior = kw.fit(spend, cdnow.sample(100), seed=LIKE_INT(1), method=kw.MAP())
     posterior.save(tmp_path / "spend.nc")
-    assert kw.load(tmp_path / "spend.nc").model == spend
+    again: Any = kw.load(tmp_path / "spend.nc")
+    assert again.model == spend

@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     )
     from kundenwert.inference import MAP, NUTS, Diagnostics, ImportanceSampling
     from kundenwert.inference.pymc import to_pymc
+    from kundenwert.loading import load
     from kundenwert.models import (
         BGBB,
         BGCNBD,
@@ -109,7 +110,6 @@ if TYPE_CHECKING:
         Estimate,
         PurchasePosterior,
         SpendPosterior,
-        load,
     )
     from kundenwert.priors import Beta, Flat, Gamma, HalfNormal, LogitNormal, LogNormal, Normal, Prior
     from kundenwert.reporting import Report, report
@@ -176,7 +176,7 @@ _HOME = {
     "fixed": "fitting",
     "holdout": "checks",
     "hours": "duration",
-    "load": "posterior",
+    "load": "loading",
     "months": "duration",
     "net_present_value": "economics",
     "new_customer_value": "economics",

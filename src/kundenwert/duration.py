@@ -12,6 +12,7 @@ from typing import Final, Literal, cast, final, get_args
 
 from kundenwert.errors import DurationError, SpecificationError
 from kundenwert.scalars import is_number, is_whole
+from kundenwert.storage.registry import explain_annotations, register
 
 __all__ = [
     "LIFETIME",
@@ -255,3 +256,7 @@ def units_per_year(unit: Unit) -> float:
 def steps_per_unit(unit: TimeUnit, resolution: Resolution) -> float:
     """How many resolution steps make one unit."""
     return DAYS[check_unit(unit)] / DAYS[check_resolution(resolution)]
+
+
+register(Duration, Periods)
+explain_annotations({"Horizon": Horizon, "TimeUnit": TimeUnit, "Count": Count, "Unit": Unit, "Resolution": Resolution})

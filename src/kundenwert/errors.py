@@ -14,7 +14,10 @@
     ├── InferenceError (RuntimeError)      no posterior could be computed
     ├── ModelError (AssertionError)        a model lacks a property that posteriors rely on (kundenwert.testing)
     ├── MissingPackageError (ImportError)  an optional package is not installed
-    └── FileFormatError (ValueError)       a saved posterior cannot be read
+    ├── FileFormatError (ValueError)       a file is damaged, or was not saved by kundenwert
+    ├── FileReadError (OSError)            the system does not let a file be read
+    │   └── MissingFileError (FileNotFoundError)   there is no such file
+    └── FileWriteError (OSError)           a file could not be written; the old one is as it was
 
 Every message says what was got, what was expected and what to do.
 
@@ -48,6 +51,9 @@ __all__ = [
     "DuplicateRowsWarning",
     "DurationError",
     "FileFormatError",
+    "FileFormatWarning",
+    "FileReadError",
+    "FileWriteError",
     "FirstPurchaseWarning",
     "FutureDateWarning",
     "GuestIdWarning",
@@ -59,6 +65,7 @@ __all__ = [
     "LogBeginsLateWarning",
     "LogWarning",
     "LonelyDateWarning",
+    "MissingFileError",
     "MissingInformationError",
     "MissingPackageError",
     "ModelError",
@@ -128,7 +135,21 @@ class MissingPackageError(KundenwertError, ImportError):
 
 @final
 class FileFormatError(KundenwertError, ValueError):
-    """A saved posterior cannot be read."""
+    """A file is damaged, was not saved by kundenwert, or comes from a newer version."""
+
+
+class FileReadError(KundenwertError, OSError):
+    """The system does not let a file be read."""
+
+
+@final
+class MissingFileError(FileReadError, FileNotFoundError):
+    """There is no such file."""
+
+
+@final
+class FileWriteError(KundenwertError, OSError):
+    """A file could not be written; the file that was there before is as it was."""
 
 
 class KundenwertWarning(UserWarning):
@@ -187,3 +208,8 @@ class FirstPurchaseWarning(LogWarning):
 @final
 class DuplicateRowsWarning(LogWarning):
     """Many rows are alike in id, time and amount, more than chance explains."""
+
+
+@final
+class FileFormatWarning(KundenwertWarning):
+    """A file was loaded, but its format does not protect it, or holds more than this version knows."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, final, override
 
 from kundenwert.errors import SpecificationError
 from kundenwert.scalars import is_number
+from kundenwert.storage.registry import explain_annotations, register
 
 if TYPE_CHECKING:
     import numpy as np
@@ -252,3 +253,7 @@ class Flat(Prior):
 
 def _normal(value: Array, mu: float, sigma: float) -> Array:
     return -0.5 * ((value - mu) / sigma) ** 2 - math.log(sigma) - 0.5 * math.log(2 * math.pi)
+
+
+register(LogNormal, LogitNormal, Gamma, Beta, HalfNormal, Normal, Flat)
+explain_annotations({"Prior": Prior})

@@ -378,7 +378,7 @@ def test_it_has_a_mean_whatever_happens_and_is_saved(tmp_path):
     posterior = kw.fit(kw.LogNormalSpend(), cdnow.sample(100), seed=1)
     assert posterior.p_infinite_mean == 0
     posterior.save(tmp_path / "spend.nc")
-    again = kw.load(tmp_path / "spend.nc")
+    again: Any = kw.load(tmp_path / "spend.nc")
     assert again.model == posterior.model
     pd.testing.assert_frame_equal(again.expected_spend(cdnow.histories()), posterior.expected_spend(cdnow.histories()))
     economics = kw.Economics(margin=0.3, annual_discount_rate=0.1)

@@ -196,7 +196,8 @@ def test_priors_mean_the_same_for_every_k(model):
 def test_k_is_saved(tmp_path):
     posterior = posterior_of(kw.BGCNBD, k=4, **POPULATION)
     posterior.save(tmp_path / "p.nc")
-    assert kw.load(tmp_path / "p.nc").model == posterior.model == kw.BGCNBD(k=4)
+    again: Any = kw.load(tmp_path / "p.nc")
+    assert again.model == posterior.model == kw.BGCNBD(k=4)
 
 
 @pytest.fixture(scope="module", params=[(kw.BGCNBD, 0, 2), (kw.MBGCNBD, 1, 3)], ids=["BGCNBD(2)", "MBGCNBD(3)"])

@@ -10,6 +10,7 @@ from kundenwert.histories.gap_lists import GapLists
 from kundenwert.histories.opportunities import OpportunityHistories
 from kundenwert.histories.organic import OrganicReturn
 from kundenwert.histories.parts import Gaps, Spend, Steps
+from kundenwert.storage.registry import explain_annotations, register
 
 __all__ = [
     "Audit",
@@ -31,3 +32,7 @@ __all__ = [
     "Steps",
     "as_histories",
 ]
+
+register(LogColumns, Audit, Steps, Gaps, Spend, OrganicReturn)
+register(CustomerHistories, OpportunityHistories, ContractHistories, CampaignLog)
+explain_annotations({"CohortLabel": CohortLabel})

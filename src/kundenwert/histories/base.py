@@ -13,6 +13,7 @@ from kundenwert.histories.validation import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from os import PathLike
 
     from numpy.typing import ArrayLike
 
@@ -84,6 +85,28 @@ class Histories(ABC):
             message = f"customer {shown(unknown, 0)} has no history here ({len(unknown):,} such ids); check the ids"
             raise RowError(message)
         return self.take(positions)
+
+    @final
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the histories to a file, whole or not at all; :func:`kundenwert.load` reads them back exactly.
+
+        The file holds the ids of customers, and what is known of each: keep it as you keep the log itself.
+
+        Parameters
+        ----------
+        path : path
+            Where to. A file that is there is replaced once the new one is complete.
+
+        Raises
+        ------
+        FileWriteError
+            If it cannot be written; then the old file is as it was.
+        DataError
+            If ids or covariates are of a type that a file cannot hold.
+        """
+        from kundenwert.storage.keeping import save
+
+        save(self, path)
 
 
 def check_clock(model: NeedsHistory, histories: Histories) -> None:

@@ -15,6 +15,7 @@ from kundenwert.histories.validation import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from os import PathLike
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -203,6 +204,27 @@ class OrganicReturn:
         means = {"p_return": self.p_return.mean(axis=-1) if self.known else np.full(1, np.nan)}
         means |= {f"p_{name}": self.probability[i].mean(axis=-1) for i, name in enumerate(self.states)}
         return pd.DataFrame({name: mean[self.index] for name, mean in means.items()}, index=self.customer_id)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the probabilities to a file, whole or not at all; :func:`kundenwert.load` reads them back exactly.
+
+        The file holds the ids of customers, and what is known of each: keep it as you keep the log itself.
+
+        Parameters
+        ----------
+        path : path
+            Where to. A file that is there is replaced once the new one is complete.
+
+        Raises
+        ------
+        FileWriteError
+            If it cannot be written; then the old file is as it was.
+        DataError
+            If ids or labels are of a type that a file cannot hold.
+        """
+        from kundenwert.storage.keeping import save
+
+        save(self, path)
 
     def __repr__(self) -> str:
         if not self.known:

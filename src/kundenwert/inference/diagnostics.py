@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, final
 
+from kundenwert.storage.registry import register
+
 __all__ = ["Diagnostics"]
 
 HIGHEST_PARETO_K: Final = 0.7
@@ -101,3 +103,6 @@ class Diagnostics:
             verdict = ("A single value of each parameter: intervals have no width.",)
         lines = [", ".join(facts), *self.notes, *verdict]
         return "\n".join(lines)
+
+
+register(Diagnostics)

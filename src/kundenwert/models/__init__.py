@@ -42,6 +42,7 @@ from kundenwert.models.mbgnbd import MBGNBD
 from kundenwert.models.pareto_nbd import ParetoNBD
 from kundenwert.models.revival_nbd import RevivalNBD
 from kundenwert.models.shifted_beta_geometric import ShiftedBetaGeometric
+from kundenwert.storage.registry import explain_annotations, register
 
 __all__ = [
     "BGBB",
@@ -103,3 +104,6 @@ MODELS: Final[tuple[type[Model[Any]], ...]] = (
     CampaignResponse,
     RevivalNBD,
 )
+
+register(*MODELS, Randomised, Observational, Refuse, PriorOnly, HierarchicalLogit, AdditiveHazard, ByState)
+explain_annotations({"Anchor": tuple[float, float]})

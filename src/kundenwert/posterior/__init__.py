@@ -5,7 +5,7 @@ from __future__ import annotations
 from kundenwert.posterior.campaign import CampaignPosterior
 from kundenwert.posterior.contract import ContractPosterior
 from kundenwert.posterior.contract_draws import ContractDraws
-from kundenwert.posterior.persistence import load
+from kundenwert.posterior.persistence import register_posteriors
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.purchase_draws import PurchaseDraws
 from kundenwert.posterior.response import Response, ResponseBlock
@@ -23,5 +23,6 @@ __all__ = [
     "ResponseBlock",
     "SpendDraws",
     "SpendPosterior",
-    "load",
 ]
+
+register_posteriors()

@@ -159,8 +159,21 @@ class Posterior(ABC):
         return arviz_base.from_dict(groups, coords=coords, dims=dims)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the posterior to a NetCDF file; :func:`kundenwert.load` reads it back exactly."""
-        from kundenwert.posterior.persistence import save
+        """Write the posterior to a NetCDF file, whole or not at all; :func:`kundenwert.load` reads it back exactly.
+
+        It holds no customers.
+
+        Parameters
+        ----------
+        path : path
+            Where to. A file that is there is replaced once the new one is complete.
+
+        Raises
+        ------
+        FileWriteError
+            If it cannot be written; then the old file is as it was.
+        """
+        from kundenwert.storage.keeping import save
 
         save(self, path)
 

@@ -12,7 +12,7 @@ import numpy as np
 from kundenwert.duration import DAYS
 from kundenwert.inference.pymc import log_likelihood_with_gradient
 from kundenwert.inference.target import Target
-from kundenwert.posterior import load
+from kundenwert.loading import load
 from kundenwert.testing._comparing import agree, case_at, demand
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def a_saved_posterior_comes_back(case: Case) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "posterior.nc"
         posterior.save(path)
-        again = load(path, models=(type(posterior.model),))
+        again: Any = load(path, models=(type(posterior.model),))
     demand(again.model == posterior.model, f"the model comes back as {again.model}, expected {posterior.model}")
     for name, value, loaded in zip(posterior.model.parameter_names, posterior.values, again.values, strict=True):
         agree(name, loaded, value, case_at({"draw": [0]}), rtol=0)

@@ -6,6 +6,7 @@ from kundenwert.winback.assessment import ResponseAssessment, assess_response
 from kundenwert.winback.evaluation import CampaignEvaluation, evaluate_campaign
 from kundenwert.winback.offers import Offer
 from kundenwert.winback.organic import organic_return
+from kundenwert.winback.persistence import register_plans
 from kundenwert.winback.plan import WinbackPlan
 from kundenwert.winback.planning import plan_winback
 from kundenwert.winback.second_life import second_lifetime_value
@@ -21,3 +22,5 @@ __all__ = [
     "plan_winback",
     "second_lifetime_value",
 ]
+
+register_plans()

@@ -22,6 +22,7 @@ from kundenwert.winback.relearning import WindowSpend, relearned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from os import PathLike
 
     from narwhals.stable.v2.typing import IntoDataFrame
     from numpy.typing import NDArray
@@ -77,6 +78,25 @@ class CampaignEvaluation:
     offers: tuple[Offer, ...]
     log: CampaignLog
     interval: float
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the evaluation to a file, whole or not at all; :func:`kundenwert.load` reads it back exactly.
+
+        The file holds the ids of customers, and what each did: keep it as you keep the outcomes themselves.
+
+        Parameters
+        ----------
+        path : path
+            Where to. A file that is there is replaced once the new one is complete.
+
+        Raises
+        ------
+        FileWriteError
+            If it cannot be written; then the old file is as it was.
+        """
+        from kundenwert.storage.keeping import save
+
+        save(self, path)
 
     def __repr__(self) -> str:
         parts = [

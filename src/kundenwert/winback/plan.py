@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from html import escape
 from importlib.util import find_spec
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
@@ -13,6 +14,8 @@ import pandas as pd
 
 from kundenwert.errors import MissingPackageError, RowError, SpecificationError
 from kundenwert.scalars import is_number
+from kundenwert.storage.disk import path_of, write_whole
+from kundenwert.storage.spreadsheets import write_csv
 from kundenwert.winback.choice import steps_of
 from kundenwert.winback.explanation import explained
 from kundenwert.winback.gains import summary_of
@@ -185,15 +188,50 @@ class WinbackPlan:
         table = pd.DataFrame(found, columns=["mean", "lower", "upper"], index=pd.Index(given, name="budget"))
         return table.assign(shadow_price=price, contacted=(offer >= 0).sum(axis=1))
 
-    def to_csv(self, path: str | PathLike[str]) -> None:
-        """Write the table, one row a customer, to a CSV file.
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the plan to a file, whole or not at all; :func:`kundenwert.load` reads it back exactly.
+
+        Weeks later, another process can evaluate the plan, and gets the same numbers. The file holds the ids of
+        customers, their histories, and what the plan says of each, so keep it as you keep the log itself. Of the table
+        of customers, it holds the columns that the plan made use of.
 
         Parameters
         ----------
         path : path
-            Where to.
+            Where to. A file that is there is replaced once the new one is complete.
+
+        Raises
+        ------
+        FileWriteError
+            If it cannot be written; then the old file is as it was.
+        DataError
+            If ids, or columns of the table of customers, are of a type that a file cannot hold.
         """
-        self.table.to_csv(path)
+        from kundenwert.storage.keeping import save
+
+        save(self, path)
+
+    def to_csv(self, path: str | PathLike[str], *, escape: bool = True) -> None:
+        """Write the table, one row a customer, to a CSV file.
+
+        Spreadsheets run text that begins with ``=``, ``+``, ``-`` or ``@`` as a formula, and an id or a label may be
+        anybody's text. Such text is written with an apostrophe before it, which spreadsheets take for "this is text".
+        Numbers are written as they are. For a program, write with ``escape=False``; the page on files says how to take
+        apostrophes off.
+
+        Parameters
+        ----------
+        path : path
+            Where to. A file that is there is replaced once the new one is complete.
+        escape : bool
+            Whether to make text harmless for spreadsheets. Without it, text is written as it is.
+
+        Raises
+        ------
+        FileWriteError
+            If it cannot be written; then the old file is as it was.
+        """
+        write_csv(self.table, path, escape=escape)
 
     def to_parquet(self, path: str | PathLike[str]) -> None:
         """Write the table, one row a customer, to a Parquet file.
@@ -207,13 +245,17 @@ class WinbackPlan:
         ------
         MissingPackageError
             If PyArrow is not installed.
+        FileWriteError
+            If it cannot be written; then the old file is as it was.
         """
         if find_spec("pyarrow") is None:
             message = (
                 "Parquet files are written with PyArrow, which is not installed: pip install 'kundenwert[pyarrow]'"
             )
             raise MissingPackageError(message)
-        self.table.to_parquet(path, engine="pyarrow")
+        target, written = path_of(path), BytesIO()
+        self.table.to_parquet(written, engine="pyarrow")
+        write_whole(target, written.getbuffer())
 
     @property
     def _candidates(self) -> pd.Index:
