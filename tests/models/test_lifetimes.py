@@ -265,7 +265,36 @@ def test_an_error_asked_for_is_kept(error):
             "slowly_lifetime": rough.discounted_purchases(rate(customer, 1e-4), FOREVER),
         }
         for quantity, ours in computed.items():
-            assert ours[0] == pytest.approx(float(row[quantity]), rel=3 * error, abs=1e-290), (quantity, customer)
+            assert ours[0] == pytest.approx(float(row[quantity]), rel=error, abs=1e-290), (quantity, customer)
+
+
+@pytest.mark.parametrize("horizon", [80.0, 5000.0])
+@pytest.mark.parametrize("error", [None, 1e-11, 1e-8])
+def test_customers_return_or_do_not(error, horizon):
+    """Two integrals, one of those who return and one of those who do not: 1 together, whatever the population."""
+    rng = np.random.default_rng(1)
+    limits = {"r": (0.05, 30), "alpha": (0.01, 1e4), "b": (1e-3, 1), "s": (0.05, 30), "beta": (1, 1e4)}
+    drawn = [low * (high / low) ** rng.random(10_000) for low, high in limits.values()]
+    model = kw.GGompNBD()
+    (alive,) = model.alive(model.named(drawn), np.zeros(1), np.ones(1))
+    alive = alive if error is None else alive.within(error)
+    both = alive.returns(horizon) + alive.count_probability(0, horizon)
+    np.testing.assert_allclose(both, 1, rtol=0, atol=error or 1e-12)
+
+
+@pytest.mark.parametrize("horizon", [20.085, 80.34, 321.36])
+def test_returns_of_customers_who_age_fast(horizon):
+    customer = reference.Customer(r=1.0, alpha=1.0, s=1.0, beta=math.exp(4), b=math.exp(-3), x=0, t_x=0.0, T=1.0)
+    with mp.workdps(30):
+        b = mp.mpf(customer.b)
+        k = 1 + (mp.mpf(customer.beta) - 1) * mp.exp(-b)
+
+        def density(u):  # of the first purchase, by someone who is still there
+            return 2 / (2 + u) ** 2 / (1 + mp.expm1(b * u) / k)
+
+        truth = float(mp.quad(density, [0, *(horizon * mp.mpf(2) ** -i for i in range(10, -1, -1))]))
+    assert living(customer).returns(horizon)[0] == pytest.approx(truth, abs=5e-13)
+    assert 1 - living(customer).count_probability(0, horizon)[0] == pytest.approx(truth, abs=5e-13)
 
 
 def test_hardly_any_discount_does_not_lose_those_who_leave_early():

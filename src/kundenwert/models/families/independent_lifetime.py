@@ -35,7 +35,7 @@ __all__ = [
     "reach",
 ]
 
-ERROR: Final = 1e-11
+ERROR: Final = 5e-13  # relative; two probabilities that sum to one do so to 1e-12
 NEGLIGIBLE: Final = 32.0  # exp(-32) is far below nine digits
 LARGEST_EXPONENT: Final = 50.0
 NODES: Final = 36  # nine digits of P(alive), whatever the population and the history

@@ -35,10 +35,11 @@ def gauss_legendre(count: int) -> tuple[Array, Array]:
 
 
 POINTS, WEIGHTS = gauss_legendre(NODES)
-# columns: the integral, and the last two coefficients of the Legendre series through the nodes
+LAST: Final = 4  # coefficients to judge by: two of them may happen to be small together
+# columns: the integral, and the last coefficients of the Legendre series through the nodes
 PROJECTION: Final = np.column_stack([
     WEIGHTS,
-    WEIGHTS[:, None] * np.polynomial.legendre.legvander(2 * POINTS - 1, NODES - 1)[:, -2:] * (2 * NODES - 2),
+    WEIGHTS[:, None] * np.polynomial.legendre.legvander(2 * POINTS - 1, NODES - 1)[:, -LAST:] * (2 * NODES - 2),
 ])  # fmt: skip
 
 
@@ -68,9 +69,10 @@ def log_integrals(log_integrand: Formula, edges: Sequence[Array], error: float) 
         values = log_integrand(row, low[:, None] + width[:, None] * POINTS)
         peak = values.max(axis=1, initial=-1e300)
         integral, *last = (np.exp(values - peak[:, None]) @ PROJECTION).T
+        of_series = np.abs(last).sum(axis=0) / np.maximum(integral, 1e-300)
         with np.errstate(divide="ignore"):  # an integrand of zero
             log_integral = peak + np.log(width * integral)
-            log_error = log_integral + 2 * np.log((np.abs(last[0]) + np.abs(last[1])) / np.maximum(integral, 1e-300))
+            log_error = log_integral + 2 * np.log(of_series)
         log_total = _log_added(log_done, row, log_integral)
         settled = log_error <= log_total[row] + math.log(error)
         if settled.all() or len(row) > MOST_INTERVALS * rows:
