@@ -73,6 +73,7 @@ __all__ = [
     "RowError",
     "SizeError",
     "SpecificationError",
+    "ZeroAmountWarning",
 ]
 
 
@@ -213,3 +214,8 @@ class DuplicateRowsWarning(LogWarning):
 @final
 class FileFormatWarning(KundenwertWarning):
     """A file was loaded, but its format does not protect it, or holds more than this version knows."""
+
+
+@final
+class ZeroAmountWarning(KundenwertWarning):
+    """A model of spend was fitted without amounts of zero, so that what it expects is more than a purchase brings."""

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, final, overload
 
 import numpy as np
 
-from kundenwert.errors import InferenceError, InferenceWarning, MissingInformationError, SpecificationError
+from kundenwert.errors import (
+    InferenceError,
+    InferenceWarning,
+    MissingInformationError,
+    SpecificationError,
+    ZeroAmountWarning,
+)
 from kundenwert.histories.base import as_histories
 from kundenwert.inference.diagnostics import Diagnostics
 from kundenwert.inference.hierarchical import hierarchical_points
@@ -121,6 +127,11 @@ def fit(
         If the histories lack a column that the model needs.
     InferenceError
         If no posterior can be computed, or NUTS would take too long.
+
+    Warns
+    -----
+    ZeroAmountWarning
+        If a model of spend leaves out amounts of zero: how many, and what that means for expected spend.
     """
     check_model(model)
     if method is not None and not isinstance(method, (ImportanceSampling, NUTS, MAP)):
@@ -133,6 +144,9 @@ def fit(
         _refuse_flat(model)
     for caution in model.cautions():
         warnings.warn(caution, InferenceWarning, stacklevel=2)
+    if isinstance(model, SpendModel):
+        for note in model.left_out(cells):
+            warnings.warn(note, ZeroAmountWarning, stacklevel=2)
     task = _Task(model, cells, Target(model, cells), check_seed(seed), time.perf_counter())
     return _posterior(task, histories, method)
 

@@ -18,6 +18,7 @@ from kundenwert.errors import (
     InfiniteValueError,
     MissingInformationError,
     SpecificationError,
+    ZeroAmountWarning,
 )
 from kundenwert.inference.target import Target
 from tests import cdnow
@@ -266,8 +267,14 @@ def test_amounts_of_zero_are_left_out_and_told():
     points = np.random.default_rng(1).normal(size=(3, 20))
     one, other = (Target(MODEL, h.cells(MODEL)).log_likelihood(points) for h in (with_zeros, without))
     np.testing.assert_allclose(one, other, rtol=1e-13)
-    fitted = kw.fit(MODEL, with_zeros, seed=1, method=kw.ImportanceSampling())
-    assert "2 of 7 repeat purchases cost nothing" in fitted.diagnostics.notes[0]
+    with pytest.warns(
+        ZeroAmountWarning, match=r"2 of 7 repeat purchases \(28\.6%\) cost nothing.*40\.0% more"
+    ) as warned:
+        fitted = kw.fit(MODEL, with_zeros, seed=1, method=kw.ImportanceSampling())
+    assert [str(each.message) for each in warned] == list(fitted.diagnostics.notes)  # once, and kept
+    assert warned[0].filename == __file__
+    paid = [5.0, 0.0, 7.0, 0.0, 3.0, 9.0, 8.0]
+    assert np.mean([each for each in paid if each]) / np.mean(paid) == pytest.approx(1.4)
     assert fitted.provenance.customers == 3
     assert kw.fit(MODEL, without, seed=1, method=kw.ImportanceSampling()).diagnostics.notes == ()
     expected = fitted.expected_spend(with_zeros)["mean"]
@@ -277,7 +284,8 @@ def test_amounts_of_zero_are_left_out_and_told():
 @pytest.mark.parametrize("model", [kw.LogNormalSpend(), kw.GammaGamma()], ids=["log-normal", "gamma-gamma"])
 def test_customers_who_pay_nothing_have_no_log_likelihood(model):
     histories = histories_of([[5.0, 0.0, 7.0], [0.0], [3.0], [0.0, 0.0], [9.0, 8.0]])
-    posterior = kw.fit(model, histories, seed=1, method=kw.ImportanceSampling(draws=100))
+    with pytest.warns(ZeroAmountWarning):
+        posterior = kw.fit(model, histories, seed=1, method=kw.ImportanceSampling(draws=100))
     pointwise = posterior.to_datatree(histories)["log_likelihood"][type(model).__name__]
     assert pointwise["customer_id"].to_numpy().tolist() == [0, 2, 4]
     assert np.isfinite(pointwise).all()
@@ -289,8 +297,9 @@ def test_customers_who_pay_nothing_have_no_log_likelihood(model):
 
 def test_gamma_gamma_tells_what_it_leaves_out():
     histories = histories_of([[5.0, 0.0, 7.0], [0.0], [3.0], [9.0, 8.0]])
-    notes = kw.fit(kw.GammaGamma(), histories, seed=1, method=kw.ImportanceSampling()).diagnostics.notes
-    assert notes == ("1 customers whose repeat purchases add up to nothing do not enter the likelihood.",)
+    with pytest.warns(ZeroAmountWarning, match="do not enter the likelihood"):
+        (note,) = kw.fit(kw.GammaGamma(), histories, seed=1, method=kw.ImportanceSampling()).diagnostics.notes
+    assert note.startswith("1 customer whose repeat purchases add up to nothing (14.3% of the repeat purchases)")
 
 
 # refusals

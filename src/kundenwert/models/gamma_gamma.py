@@ -129,10 +129,17 @@ class GammaGamma(SpendModel[_Parameters]):
 
     @override
     def left_out(self, cells: Cells) -> tuple[str, ...]:
-        silent = int(cells.counts[(cells["x"] > 0) & (cells["total"] == 0)].sum())
+        free = (cells["x"] > 0) & (cells["total"] == 0)
+        silent = int(cells.counts[free].sum())
         if silent == 0:
             return ()
-        return (f"{silent:,} customers whose repeat purchases add up to nothing do not enter the likelihood.",)
+        share = float(cells.counts[free] @ cells["x"][free] / (cells.counts @ cells["x"]))
+        note = (
+            f"{silent:,} customer{'s' * (silent > 1)} whose repeat purchases add up to nothing ({share:.1%} of the "
+            "repeat purchases) do not enter the likelihood: the mean amount of the population, which new customers are "
+            "given, is that of customers who pay. If those purchases are none, leave them out of the log."
+        )
+        return (note,)
 
     @override
     def named(self, values: Sequence[Array]) -> _Parameters:

@@ -152,9 +152,13 @@ class LogNormalSpend(SpendModel[_Parameters]):
         positive, repeats = (int(cells.counts @ cells[name]) for name in ("positive", "x"))
         if positive == repeats:
             return ()
+        free = repeats - positive
         note = (
-            f"{repeats - positive:,} of {repeats:,} repeat purchases cost nothing and do not enter the likelihood: "
-            "what is expected is the amount of a purchase that costs something."
+            f"{free:,} of {repeats:,} repeat purchases ({free / repeats:.1%}) cost nothing and do not enter the "
+            "likelihood: what is expected is the amount of a purchase that costs something, which is "
+            f"{free / positive:.1%} more than these customers' purchases bring on average, and so is every value made "
+            "of it. If the free ones are purchases like the others, use kundenwert.GammaGamma(), which counts them; if "
+            "they are none, leave them out of the log."
         )
         return (note,)
 

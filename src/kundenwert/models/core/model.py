@@ -76,7 +76,10 @@ class Model[P: tuple[Array, ...]](ABC):
         return np.zeros(len(histories))
 
     def left_out(self, cells: Cells) -> tuple[str, ...]:  # noqa: ARG002 - most models leave nothing out
-        """What of the repeat purchases does not enter the likelihood, in words for the diagnostics."""
+        """What of the repeat purchases does not enter the likelihood, in words for the diagnostics.
+
+        Of a model of spend, it is warned of at every fit: amounts are left out, and what is expected is another thing.
+        """
         return ()
 
     def hierarchy(self, cells: Cells) -> Hierarchy | None:  # noqa: ARG002 - most models have no terms to pool
