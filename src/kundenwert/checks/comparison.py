@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from kundenwert.checks.amounts_left_out import leave_out_amounts
 from kundenwert.checks.leave_one_out import check_draws, leave_one_out
 from kundenwert.errors import ComparisonWarning, SpecificationError
 from kundenwert.histories.base import as_histories, check_clock
 from kundenwert.histories.validation import shown
 from kundenwert.posterior.base import Posterior
+from kundenwert.posterior.spend import SpendPosterior
 
 if TYPE_CHECKING:
     from kundenwert.checks.leave_one_out import LeaveOneOut
@@ -34,7 +36,8 @@ def compare(posteriors: Mapping[str, Posterior], histories: Histories) -> pd.Dat
     Parameters
     ----------
     posteriors : mapping of names to posteriors
-        Two or more, all fitted to `histories`, of models whose likelihoods are densities of the same data.
+        Two or more, all fitted to `histories`, of models whose likelihoods are densities of the same data; or of models
+        of spend, which are scored on single amounts if their likelihoods are of different things.
     histories : CustomerHistories, OpportunityHistories or ContractHistories
         The customers they were fitted to.
 
@@ -48,6 +51,10 @@ def compare(posteriors: Mapping[str, Posterior], histories: Histories) -> pd.Dat
         for how many customers it exceeds 0.7; ``customers``, how many enter the likelihood. A single customer has no
         standard errors: they are NaN.
 
+        Models of spend have two columns more: ``bias``, by what share the mean amount that is expected of a customer,
+        given all others, exceeds the mean amounts of customers; and ``mae``, the mean absolute error of that. A mean
+        that is infinite has none: NaN.
+
     Raises
     ------
     SpecificationError
@@ -56,7 +63,7 @@ def compare(posteriors: Mapping[str, Posterior], histories: Histories) -> pd.Dat
     DataError
         If a posterior was fitted to other customers: it knows how many there were, and a checksum of their histories.
     MissingInformationError
-        If the histories lack what a model needs.
+        If the histories lack what a model needs: single amounts, where gamma-gamma is compared with log-normal.
 
     Warns
     -----
@@ -82,7 +89,14 @@ def compare(posteriors: Mapping[str, Posterior], histories: Histories) -> pd.Dat
     """
     _check(posteriors, histories)
     unit = next(iter(posteriors.values())).unit
-    results = {name: leave_one_out(posterior, histories, unit) for name, posterior in posteriors.items()}
+    spend = {name: each for name, each in posteriors.items() if isinstance(each, SpendPosterior)}
+    if spend:
+        single = len({each.model.observes for each in spend.values()}) > 1
+        amounts = {name: leave_out_amounts(each, histories, single=single) for name, each in spend.items()}
+        results = {name: each.scores for name, each in amounts.items()}
+    else:
+        amounts = {}
+        results = {name: leave_one_out(posterior, histories, unit) for name, posterior in posteriors.items()}
     _check_same_customers(results, histories)
     _warn(posteriors, results, histories)
     best = max(results.values(), key=lambda result: result.elpd.sum())
@@ -97,6 +111,7 @@ def compare(posteriors: Mapping[str, Posterior], histories: Histories) -> pd.Dat
             "high_pareto_k": int(np.sum(result.pareto_k > HIGHEST_PARETO_K)),
             "customers": len(result.elpd),
         }
+        | ({"bias": amounts[name].bias, "mae": amounts[name].mae} if amounts else {})
         for name, result in results.items()
     }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
@@ -122,6 +137,8 @@ def _check(posteriors: Mapping[str, Posterior], histories: Histories) -> None:
             raise SpecificationError(message)
     (first_name, first), *others = posteriors.items()
     for name, posterior in others:
+        if isinstance(first, SpendPosterior) and isinstance(posterior, SpendPosterior):
+            continue  # scored on the same amounts
         if posterior.model.observes != first.model.observes:
             message = (
                 f"{first_name!r} ({type(first.model).__name__}) is a density of {first.model.observes}, {name!r} "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,11 @@ from kundenwert.transactions.times import step_label, until_step
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoDataFrame
+    from numpy.typing import NDArray
 
     from kundenwert.transactions.times import Day
 
-__all__ = ["holdout"]
+__all__ = ["After", "holdout", "purchases_after"]
 
 
 def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: Day) -> pd.DataFrame:
@@ -62,6 +63,23 @@ def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: Day) -> 
             "the log once more with a later until: frequencies differ by the opportunities used in the hold-out"
         )
         raise DataError(message)
+    after = purchases_after(log, histories, until)
+    table = {"purchases": np.bincount(after.customer, minlength=len(histories))}
+    if after.amount is None:
+        return pd.DataFrame(table, index=histories.customer_id)
+    spend = round_amounts(np.bincount(after.customer, weights=after.amount, minlength=len(histories)))
+    return pd.DataFrame(table | {"spend": spend}, index=histories.customer_id)
+
+
+class After(NamedTuple):
+    """Purchase occasions after the calibration: position of the customer in the histories, and amount if known."""
+
+    customer: NDArray[np.int64]
+    amount: NDArray[np.float64] | None
+
+
+def purchases_after(log: IntoDataFrame, histories: CustomerHistories, until: Day) -> After:
+    """The purchases that :func:`holdout` counts, one by one."""
     columns, steps = how_it_was_read(histories)
     rows = read_again(log, columns, steps.resolution)
     end = until_step(until, steps.resolution, rows.time_zone)
@@ -77,9 +95,4 @@ def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: Day) -> 
     who = place[occasions.customer]
     counted = who >= 0
     counted[counted] = occasions.step[counted] > steps.until[who[counted]]
-    who = who[counted]
-    table = {"purchases": np.bincount(who, minlength=len(histories))}
-    if occasions.amount is None:
-        return pd.DataFrame(table, index=histories.customer_id)
-    spend = round_amounts(np.bincount(who, weights=occasions.amount[counted], minlength=len(histories)))
-    return pd.DataFrame(table | {"spend": spend}, index=histories.customer_id)
+    return After(who[counted], None if occasions.amount is None else occasions.amount[counted])

@@ -22,11 +22,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.duration import Unit
-    from kundenwert.histories import Histories
+    from kundenwert.histories import Cells, Histories
     from kundenwert.models.core import Array
     from kundenwert.posterior.base import Posterior
 
-__all__ = ["LeaveOneOut", "check_draws", "leave_one_out", "pareto_fit", "smoothed_mean"]
+__all__ = [
+    "LeaveOneOut",
+    "check_draws",
+    "checked_cells",
+    "leave_one_out",
+    "log_mean",
+    "pareto_fit",
+    "smoothed_log_weights",
+    "smoothed_mean",
+    "tail_length",
+]
 
 FEWEST_DRAWS: Final = 100
 SMALLEST: Final = 1e-300  # its inverse is still a number
@@ -77,7 +87,37 @@ def leave_one_out(posterior: Posterior, histories: Histories, unit: Unit) -> Lea
     """
     posterior = _in_unit(posterior, unit)
     model, theta = posterior.model, posterior.theta
-    cells = posterior.cells_of(histories)
+    cells, entering = checked_cells(posterior, histories)
+    used = entering[cells.index]
+    cells_used = cells.at(entering)
+    draws = posterior.values[0].size
+    tail = tail_length(posterior)
+    elpd, seen, pareto_k = np.empty((3, int(entering.sum())))
+
+    def work(rows: slice) -> None:
+        log_likelihood = model.log_likelihood(theta, history_of(cells_used, rows), NUMPY)
+        seen[rows] = log_mean(log_likelihood)
+        elpd[rows], pareto_k[rows] = smoothed_mean(log_likelihood, tail)
+
+    in_blocks(len(elpd), draws, work)
+    index = (np.cumsum(entering) - 1)[cells.index[used]]
+    return LeaveOneOut(
+        used=used,
+        elpd=elpd[index] + model.log_constant(histories.in_unit(unit))[used],
+        p_loo=float(np.sum((seen - elpd)[index])),
+        pareto_k=pareto_k[index],
+    )
+
+
+def checked_cells(posterior: Posterior, histories: Histories) -> tuple[Cells, NDArray[np.bool_]]:
+    """The cells of the customers that a posterior was fitted to, and which of them enter its likelihood.
+
+    Raises
+    ------
+    DataError
+        If it was fitted to others.
+    """
+    model, cells = posterior.model, posterior.cells_of(histories)
     entering = model.informative(cells)
     used = entering[cells.index]
     if posterior.provenance.customers != used.sum():
@@ -92,25 +132,40 @@ def leave_one_out(posterior: Posterior, histories: Histories, unit: Unit) -> Lea
             "give the histories it was fitted to"
         )
         raise DataError(message)
-    cells_used = cells.at(entering)
-    draws = posterior.values[0].size
-    tail = _tail_length(draws, _relative_efficiency(posterior))
-    elpd, seen, pareto_k = np.empty((3, int(entering.sum())))
+    return cells, entering
 
-    def work(rows: slice) -> None:
-        log_likelihood = model.log_likelihood(theta, history_of(cells_used, rows), NUMPY)
-        highest = log_likelihood.max(axis=1, keepdims=True)
-        seen[rows] = highest[:, 0] + np.log(np.exp(log_likelihood - highest).mean(axis=1))
-        elpd[rows], pareto_k[rows] = smoothed_mean(log_likelihood, tail)
 
-    in_blocks(len(elpd), draws, work)
-    index = (np.cumsum(entering) - 1)[cells.index[used]]
-    return LeaveOneOut(
-        used=used,
-        elpd=elpd[index] + model.log_constant(histories.in_unit(unit))[used],
-        p_loo=float(np.sum((seen - elpd)[index])),
-        pareto_k=pareto_k[index],
-    )
+def log_mean(log_values: Array) -> Array:
+    """Log of the mean over draws, shape (cells,)."""
+    highest = log_values.max(axis=1, keepdims=True)
+    return np.asarray(highest[:, 0] + np.log(np.exp(log_values - highest).mean(axis=1)))
+
+
+def smoothed_log_weights(log_likelihood: Array, tail: int) -> tuple[Array, Array]:
+    """Logarithms of smoothed weights 1/likelihood that sum to one over draws, and the shape k; as in smoothed_mean."""
+    log_weight = log_likelihood.min(axis=1, keepdims=True) - log_likelihood
+    pareto_k = np.zeros(len(log_weight))
+    uneven = np.flatnonzero(log_weight.min(axis=1) < -NEARLY_EQUAL)
+    if len(uneven):
+        chosen = log_weight[uneven]
+        order = np.argsort(chosen, axis=1)
+        at = order[:, -tail:]
+        cutoff = np.take_along_axis(chosen, order[:, -tail - 1, None], axis=1)
+        largest = np.take_along_axis(chosen, at, axis=1)
+        pareto_k[uneven], smooth = _smoothed(largest, np.exp(cutoff))
+        np.put_along_axis(chosen, at, smooth, axis=1)
+        log_weight[uneven] = chosen
+    return log_weight - np.logaddexp.reduce(log_weight, axis=1, keepdims=True), pareto_k
+
+
+def _smoothed(largest: Array, cutoff: Array) -> tuple[Array, Array]:
+    """Shape k, and smoothed logarithms of the largest weights, which are sorted and lie above the cutoff."""
+    tail = largest.shape[1]
+    pareto_k, sigma = pareto_fit(np.exp(largest) - cutoff)
+    k, sigma = pareto_k[:, None], sigma[:, None]
+    with np.errstate(invalid="ignore"):  # where nothing fits, raw weights stay, and k = inf tells
+        smooth = cutoff + sigma * np.expm1(-k * np.log1p(-(np.arange(tail) + 0.5) / tail)) / k
+        return pareto_k, np.where(np.isfinite(k), np.minimum(np.log(smooth), 0.0), largest)
 
 
 def smoothed_mean(log_likelihood: Array, tail: int) -> tuple[Array, Array]:
@@ -133,12 +188,7 @@ def smoothed_mean(log_likelihood: Array, tail: int) -> tuple[Array, Array]:
         return mean, pareto_k
     split = np.partition(log_weight[uneven], draws - tail - 1, axis=1)
     body, largest = split[:, : draws - tail], np.sort(split[:, draws - tail :], axis=1)
-    cutoff = np.exp(body[:, -1:])
-    pareto_k[uneven], sigma = pareto_fit(np.exp(largest) - cutoff)
-    k, sigma = pareto_k[uneven, None], sigma[:, None]
-    with np.errstate(invalid="ignore"):  # where nothing fits, raw weights stay, and k = inf tells
-        smooth = cutoff + sigma * np.expm1(-k * np.log1p(-(np.arange(tail) + 0.5) / tail)) / k
-        smooth = np.where(np.isfinite(k), np.minimum(np.log(smooth), 0.0), largest)
+    pareto_k[uneven], smooth = _smoothed(largest, np.exp(body[:, -1:]))
     # the weights of the others cancel against their likelihoods
     products = np.logaddexp(math.log(draws - tail), np.logaddexp.reduce(smooth - largest, axis=1))
     mean[uneven] = lowest[uneven] + products - np.log(np.exp(body).sum(axis=1) + np.exp(smooth).sum(axis=1))
@@ -190,6 +240,7 @@ def _relative_efficiency(posterior: Posterior) -> float:
     return float(np.mean(effective) / (chains * draws))
 
 
-def _tail_length(draws: int, efficiency: float) -> int:
+def tail_length(posterior: Posterior) -> int:
     """How many of the largest weights are smoothed: min(S/5, 3 sqrt(S/efficiency))."""
+    draws, efficiency = posterior.values[0].size, _relative_efficiency(posterior)
     return int(min(draws / 5, 3 * math.sqrt(draws / efficiency)))

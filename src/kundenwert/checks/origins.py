@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Literal, final
 
-from kundenwert.checks.holdout import holdout
+import numpy as np
+
+from kundenwert.checks.holdout import After, purchases_after
 from kundenwert.duration import check_duration
 from kundenwert.errors import DataError, SpecificationError
 from kundenwert.transactions import summarize
 from kundenwert.transactions.times import step_label
 
 if TYPE_CHECKING:
-    import numpy as np
     from narwhals.stable.v2.typing import IntoDataFrame
     from numpy.typing import NDArray
 
@@ -87,6 +88,8 @@ class Split:
         Of the customers acquired by then.
     purchases
         How often each of them bought within the horizon, shape (customers,).
+    after
+        These purchases one by one.
     position
         Their positions among all customers of the log, shape (customers,).
     """
@@ -95,6 +98,7 @@ class Split:
     histories: CustomerHistories
     purchases: NDArray[np.int64]
     position: NDArray[np.intp]
+    after: After | None = None
 
 
 def splits_of(
@@ -132,12 +136,13 @@ def splits_of(
                 "until=… that the log was observed for longer"
             )
             raise SpecificationError(message)
-        actual = holdout(log, histories, until=f"{last}:00" if reading.resolution == "hour" else last)
+        after = purchases_after(log, histories, f"{last}:00" if reading.resolution == "hour" else last)
         splits.append(
             Split(
                 origin=str(origin),
                 histories=histories,
-                purchases=actual["purchases"].to_numpy(),
+                purchases=np.bincount(after.customer, minlength=len(histories)),
+                after=after,
                 position=everybody.customer_id.get_indexer(histories.customer_id),
             )
         )

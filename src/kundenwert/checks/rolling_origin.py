@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 import pandas as pd
 
+from kundenwert.checks.amounts import AmountScores, amount_scores_of
 from kundenwert.checks.origins import Reading, splits_of
 from kundenwert.checks.scores import Scores, scores_of
 from kundenwert.errors import KundenwertError, SpecificationError
 from kundenwert.fitting import fit
-from kundenwert.models.core import PurchaseModel, check_model
+from kundenwert.models.core import PurchaseModel, SpendModel, check_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,11 @@ class RollingOrigin:
         in the horizon; ``log_score``, the mean log probability of exactly the purchases that came, and
         ``return_log_score``, that of buying at all or not (higher is better); ``mae`` and ``rmse`` of expected
         purchases per customer; ``elpd_loo``, the leave-one-out score per customer of what was known at the origin.
+
+        Of models of spend: ``customers`` who bought in the horizon, their ``purchases``, and how many of these were
+        ``free``; the mean amount of a purchase, ``actual`` and ``predicted``, all purchases counted; ``log_score``,
+        the mean over customers of the log density of all positive amounts that each paid; ``bias``, by what share
+        predicted exceeds actual, and its standard error ``bias_se``; ``mae`` of customers' mean amounts.
     summary
         One row a model, best first, over all origins and customers: ``log_score``; its ``difference`` to the best
         model and the ``difference_se``, the standard error of that, paired by customer (NaN for a single customer,
@@ -55,7 +61,7 @@ class RollingOrigin:
 
 def rolling_origin(
     log: IntoDataFrame,
-    models: Mapping[str, PurchaseModel[Any]],
+    models: Mapping[str, PurchaseModel[Any]] | Mapping[str, SpendModel[Any]],
     *,
     customer: str,
     time: str,
@@ -76,14 +82,15 @@ def rolling_origin(
     """Fit every model to the log up to each origin, and score its predictions of the horizon that follows.
 
     Every origin is a new fit, to the customers acquired by then. The horizon starts one step after the origin;
-    purchases of customers who come later do not count.
+    purchases of customers who come later do not count. Models of purchases are scored by how often all of these
+    customers buy within the horizon, models of spend by what those who do buy pay for it.
 
     Parameters
     ----------
     log
         pandas, Polars or PyArrow table with one row per purchase.
-    models : mapping of names to purchase models
-        One or more, with their priors, for example ``{"MBG/NBD": MBGNBD()}``.
+    models : mapping of names to purchase models, or to spend models
+        One or more, with their priors, for example ``{"MBG/NBD": MBGNBD()}`` or ``{"gamma-gamma": GammaGamma()}``.
     customer, time
         Columns of customer ids and of dates or datetimes, as :func:`kundenwert.summarize` takes them.
     origins
@@ -91,7 +98,7 @@ def rolling_origin(
     horizon : Duration
         How far to predict; a whole number of steps.
     amount
-        Column of amounts: with it, refunds (negative amounts) are no purchases.
+        Column of amounts: with it, refunds (negative amounts) are no purchases. Models of spend need it.
     until
         Last step that the log observed completely; by default the last that occurs in it.
     unit, resolution, parse_dates, time_format, time_zone, decimal, on_bad_rows
@@ -108,10 +115,12 @@ def rolling_origin(
     Raises
     ------
     SpecificationError
-        If models or origins cannot be used: no purchase model in time, origins out of order, before the first
-        purchase, or so late that the horizon ends after the log.
+        If models or origins cannot be used: no purchase model in time, models of purchases among models of spend,
+        origins out of order, before the first purchase, or so late that the horizon ends after the log.
     DataError
-        If the log cannot be read.
+        If the log cannot be read, or nobody pays anything within a horizon.
+    InfiniteValueError
+        If the mean amount of customers is infinite under a model of spend.
 
     Warns
     -----
@@ -125,7 +134,7 @@ def rolling_origin(
     Forecasting 16(4), 437-450; Gneiting & Raftery (2007), Strictly Proper Scoring Rules, Prediction, and Estimation,
     Journal of the American Statistical Association 102(477), 359-378.
     """
-    _check_models(models)
+    _check_models(models, amount)
     reading = Reading(
         customer=customer,
         time=time,
@@ -138,15 +147,19 @@ def rolling_origin(
         decimal=decimal,
         on_bad_rows=on_bad_rows,
     )
-    scores: dict[tuple[str, str], Scores] = {}
+    scores: dict[tuple[str, str], Scores | AmountScores] = {}
     for split in splits_of(log, reading, origins, horizon, until):
         for name, model in models.items():
             try:
-                posterior = fit(model, split.histories, method=method, seed=seed)
+                if isinstance(model, SpendModel):
+                    spend = fit(model, split.histories, method=method, seed=seed)
+                    scores[split.origin, name] = amount_scores_of(name, spend, split)
+                else:
+                    purchases = fit(model, split.histories, method=method, seed=seed)
+                    scores[split.origin, name] = scores_of(name, purchases, split, horizon)
             except KundenwertError as error:
-                error.add_note(f"This happened while fitting {name!r} to the log until {split.origin}.")
+                error.add_note(f"This happened with {name!r}, fitted to the log until {split.origin}.")
                 raise
-            scores[split.origin, name] = scores_of(name, posterior, split, horizon)
     table = pd.DataFrame(
         [score.totals | score.means for score in scores.values()],
         index=pd.MultiIndex.from_tuples(list(scores), names=["origin", "model"]),
@@ -154,10 +167,11 @@ def rolling_origin(
     return RollingOrigin(table=table, summary=_summary(scores, table["log_score"]))
 
 
-def _summary(scores: Mapping[tuple[str, str], Scores], log_score: pd.Series[float]) -> pd.DataFrame:
+def _summary(scores: Mapping[tuple[str, str], Any], log_score: pd.Series[float]) -> pd.DataFrame:
     """All origins together, best model first."""
     models = dict.fromkeys(model for _, model in scores)
-    pooled = {name: Scores.pooled([part for (_, model), part in scores.items() if model == name]) for name in models}
+    kind = type(next(iter(scores.values())))
+    pooled = {name: kind.pooled([part for (_, model), part in scores.items() if model == name]) for name in models}
     means = {name: pooled[name].means for name in models}
     leader = max(models, key=lambda name: means[name]["log_score"])
     winners = [model for _, model in log_score.groupby("origin").idxmax()]
@@ -175,15 +189,28 @@ def _summary(scores: Mapping[tuple[str, str], Scores], log_score: pd.Series[floa
     return summary.sort_values("log_score", ascending=False, kind="stable")
 
 
-def _check_models(models: Mapping[str, PurchaseModel[Any]]) -> None:
+def _check_models(models: object, amount: str | None) -> None:
     if not isinstance(models, Mapping) or not models:
         message = f"rolling_origin takes models by name, for example {{'MBG/NBD': kundenwert.MBGNBD()}}; got {models!r}"
         raise SpecificationError(message)
+    spend = [name for name, model in models.items() if isinstance(model, SpendModel)]
     for name, model in models.items():
         check_model(model)
+        if isinstance(model, SpendModel):
+            continue
         if not isinstance(model, PurchaseModel) or model.clock != "time":
             message = (
-                f"rolling_origin predicts purchases in time, which {name!r} ({type(model).__name__}) does not; "
-                "it takes models such as kundenwert.MBGNBD()"
+                f"rolling_origin predicts purchases in time, or amounts, which {name!r} ({type(model).__name__}) does "
+                "not; it takes models such as kundenwert.MBGNBD(), or such as kundenwert.GammaGamma()"
             )
             raise SpecificationError(message)
+        if spend:
+            message = (
+                f"{name!r} ({type(model).__name__}) predicts purchases and {spend[0]!r} "
+                f"({type(models[spend[0]]).__name__}) amounts: scores of different things say nothing about each "
+                "other; call rolling_origin once for the models of purchases and once for those of spend"
+            )
+            raise SpecificationError(message)
+    if spend and amount is None:
+        message = f"{spend[0]!r} is a model of spend, which needs amounts; name their column with amount=…"
+        raise SpecificationError(message)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kundenwert.models.core import Array
     from kundenwert.posterior.purchase import PurchasePosterior
 
-__all__ = ["Scores", "scores_of"]
+__all__ = ["Scores", "error_of_mean", "scores_of"]
 
 LOWEST: Final = float(np.log(np.finfo(np.float64).tiny))
 
@@ -91,12 +91,16 @@ class Scores:
 
         NaN for a single customer, who says nothing about how customers differ.
         """
-        difference = self.log_score - other.log_score
-        _, who = np.unique(self.position, return_inverse=True)
-        total = np.bincount(who, weights=difference - difference.mean())
-        if len(total) == 1:
-            return math.nan
-        return float(np.sqrt(np.sum(total**2) * len(total) / (len(total) - 1)) / len(difference))
+        return error_of_mean(self.log_score - other.log_score, self.position)
+
+
+def error_of_mean(values: Array, position: NDArray[np.intp]) -> float:
+    """Standard error of a mean over customers, of whom some were met several times; NaN for a single one."""
+    _, who = np.unique(position, return_inverse=True)
+    total = np.bincount(who, weights=values - values.mean())
+    if len(total) == 1:
+        return math.nan
+    return float(np.sqrt(np.sum(total**2) * len(total) / (len(total) - 1)) / len(values))
 
 
 def scores_of(name: str, posterior: PurchasePosterior, split: Split, horizon: Duration) -> Scores:

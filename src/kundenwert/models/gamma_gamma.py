@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self, final, override
 
 import numpy as np
-from scipy.special import gammaincinv
+from scipy.special import gammaincinv, gammaln
 
 from kundenwert.errors import DataError
 from kundenwert.models.core import FixedParameters, Quantity, SpendModel, check_money_scale, check_positive
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import TimeUnit, Unit
     from kundenwert.histories import Cells, HistoryColumn
-    from kundenwert.models.core import Array, Functions, History
+    from kundenwert.models.core import Amounts, Array, Functions, History
 
 __all__ = ["GammaGamma"]
 
@@ -200,6 +200,18 @@ class GammaGamma(SpendModel[_Parameters]):
         with np.errstate(over="ignore"):  # a tail without a mean goes beyond all numbers
             scale = np.minimum((gamma + h["total"]) / np.maximum(known, SMALLEST), LARGEST)
             return np.asarray(rng.standard_gamma(p[customer]) * scale[customer])
+
+    @override
+    def log_density_ahead(self, theta: _Parameters, h: History, amounts: Amounts) -> Array:
+        """Amounts are Gamma(p, nu) given nu ~ Gamma(p x + q, gamma + total), which is integrated out."""
+        p, q, gamma = theta
+        k, total, log_total, _ = amounts
+        shape, rate = p * h["x"] + q, gamma + h["total"]
+        constant = gammaln(shape + p * k) - gammaln(shape) - k * gammaln(p)
+        # rate^shape/(rate + total)^(shape + p k), so that neither power gets too large
+        return np.asarray(
+            constant - shape * np.log1p(total / rate) - p * k * np.log(rate + total) + (p - 1) * log_total
+        )
 
     @override
     def level_law(self, theta: _Parameters, h: History) -> GammaLevel:

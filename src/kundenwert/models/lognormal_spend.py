@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import TimeUnit, Unit
     from kundenwert.histories import Cells, HistoryColumn
-    from kundenwert.models.core import Array, Functions, History
+    from kundenwert.models.core import Amounts, Array, Functions, History
 
 __all__ = ["LogNormalSpend"]
 
@@ -227,10 +227,28 @@ class LogNormalSpend(SpendModel[_Parameters]):
             return np.asarray(np.exp(level[customer] + theta.sigma[customer] * rng.standard_normal(customer.shape)))
 
     @override
+    def log_density_ahead(self, theta: _Parameters, h: History, amounts: Amounts) -> Array:
+        """Log amounts are jointly normal around theta_hat with covariance sigma^2 I + v 11'."""
+        theta_hat, v = _posterior(theta, h)
+        return _log_density(amounts, theta_hat, v, theta.sigma)
+
+    @override
     def level_law(self, theta: _Parameters, h: History) -> NormalLevel:
         """The level is Normal(theta_hat, sqrt(v)), and the mean amount exp(theta + sigma^2/2)."""
         theta_hat, v = _posterior(theta, h)
         return NormalLevel(mu=theta.mu, tau=theta.tau, mean=theta_hat, variance=v)
+
+
+def _log_density(amounts: Amounts, mean: Array, variance: Array, sigma: Array) -> Array:
+    """Log density of amounts whose logarithms have this mean and the covariance sigma^2 I + variance 11'."""
+    count, _, log_total, log_squared_total = amounts
+    one = np.maximum(count, 1)  # of no amounts, every sum is 0
+    average = log_total / one
+    within = np.maximum(log_squared_total - average * log_total, 0)
+    spread = sigma**2 + count * variance
+    normal = 2 * (count - 1) * np.log(sigma) + np.log(spread) + count * math.log(2 * math.pi)
+    squares = within / sigma**2 + count * (average - mean) ** 2 / spread
+    return np.where(count > 0, -(0.5 * (normal + squares) + log_total), 0.0)
 
 
 def _posterior(theta: _Parameters, h: History) -> tuple[Array, Array]:

@@ -19,11 +19,12 @@ from kundenwert.models.core.purchase import (
     Revived,
 )
 from kundenwert.models.core.quantity import Quantity
-from kundenwert.models.core.spend import SpendModel, check_money_scale
+from kundenwert.models.core.spend import Amounts, SpendModel, check_money_scale
 
 __all__ = [
     "NUMPY",
     "AliveCustomer",
+    "Amounts",
     "Array",
     "Assignment",
     "CampaignModel",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from kundenwert.errors import SpecificationError
 from kundenwert.histories.parts import LARGEST_AMOUNT
@@ -17,7 +17,24 @@ if TYPE_CHECKING:
     from kundenwert.models.core.functions import Array, History
     from kundenwert.models.core.latent import LevelLaw
 
-__all__ = ["SpendModel", "check_money_scale"]
+__all__ = ["Amounts", "SpendModel", "check_money_scale"]
+
+
+class Amounts(NamedTuple):
+    """Positive amounts that customers paid, in sums: all that the densities of our models depend on.
+
+    Parameters
+    ----------
+    number
+        How many, shape (cells, 1).
+    total, log_total, log_squared_total
+        Sums of the amounts, of their logarithms and of the squares of these.
+    """
+
+    number: Array
+    total: Array
+    log_total: Array
+    log_squared_total: Array
 
 
 class SpendModel[P: tuple[Array, ...]](Model[P]):
@@ -75,6 +92,32 @@ class SpendModel[P: tuple[Array, ...]](Model[P]):
             f"{type(self).__name__} cannot simulate amounts of purchases to come; give it a method "
             "simulate_ahead(self, theta, h, customer, rng) that draws the level of each customer given the history, "
             "and returns the amount of each purchase"
+        )
+        raise SpecificationError(message)
+
+    def log_density_ahead(self, theta: P, h: History, amounts: Amounts) -> Array:  # noqa: ARG002 - there is none
+        """Log density of positive amounts to come, each customer's jointly, given a history; shape (cells, draws).
+
+        A model can do without, but then its predictions of amounts cannot be scored.
+
+        Parameters
+        ----------
+        theta
+            Parameters, one entry a draw.
+        h
+            What is known of the customers; of new ones, all columns are 0.
+        amounts
+            What they then paid, in any order; the density is that of single amounts, 1 where there are none.
+
+        Raises
+        ------
+        SpecificationError
+            If the model does not tell this density.
+        """
+        message = (
+            f"{type(self).__name__} does not tell the density of single amounts to come, by which predictions are "
+            "scored; use kundenwert.GammaGamma() or kundenwert.LogNormalSpend(), or give the model a method "
+            "log_density_ahead(self, theta, h, amounts)"
         )
         raise SpecificationError(message)
 
