@@ -116,7 +116,7 @@ def _expected_of_new(posterior: SpendPosterior, new: dict[HistoryColumn, Array])
     """What a purchase of a new customer is expected to cost, shape (draws,); NaN where there is no mean."""
     cells = collapse(new, customers=1, unit=posterior.unit, periods_per_year=np.nan)
     try:
-        return np.asarray(posterior.finite_spend(cells)(slice(0, 1)))[0]
+        return posterior.finite_spend(cells)(slice(0, 1)).reshape(-1)
     except InfiniteValueError:
         return np.full(posterior.of_cells.draws, np.nan)
 
