@@ -12,6 +12,7 @@ import numpy as np
 from kundenwert.checks.holdout import After, purchases_after
 from kundenwert.duration import check_duration
 from kundenwert.errors import DataError, SpecificationError
+from kundenwert.histories.tables import open_table
 from kundenwert.transactions import summarize
 from kundenwert.transactions.times import step_label
 
@@ -115,6 +116,7 @@ def splits_of(
         message = f"origins takes a list of dates, for example ['1997-06-30', '1997-09-30']; got {origins!r}"
         raise SpecificationError(message)
     length = reading.steps_of(horizon)
+    log = open_table(log, "the log").to_native()  # what streams its rows gives them once
     everybody, end = reading.until(log, until)
     splits: list[Split] = []
     before: int | None = None

@@ -15,11 +15,13 @@ from kundenwert.errors import ColumnError
 from kundenwert.histories.columns import is_objects, kinds, missing, objects
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from kundenwert.histories.audit import Decimal
     from kundenwert.histories.columns import Objects
-    from kundenwert.histories.tables import Table
+    from kundenwert.histories.tables import Column, Table
 
     type Floats = NDArray[np.float64]
 
@@ -29,6 +31,7 @@ GROUPS: Final = (
     r"[+-]?(?:\d+|\d{1,3}(?:([{marks}'’ \u00a0\u202f])\d{3})(?:\1\d{3})*)"  # whole, perhaps with thousands set apart
     r"(?:[{decimal}]\d*)?(?:[eE][+-]?\d+)?"
 )
+SIGNS: Final = "[^0-9.,+()-]"
 WRITTEN: Final[dict[Decimal, re.Pattern[str]]] = {
     ".": re.compile(GROUPS.replace("{marks}", ",").replace("{decimal}", "."), flags=re.ASCII),
     ",": re.compile(GROUPS.replace("{marks}", ".").replace("{decimal}", ","), flags=re.ASCII),
@@ -60,7 +63,7 @@ def amounts(table: Table, column: str, decimal: Decimal | Literal["never"] | Non
     series = table.get_column(column)
     dtype = series.dtype
     if is_objects(series) or isinstance(dtype, (nw.String, nw.Categorical, nw.Enum)):
-        return _from_objects(objects(series), column, decimal)
+        return _from_objects(series, column, decimal)
     if dtype.is_numeric():
         return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
     if bool(series.is_null().all()) and not isinstance(dtype, nw.Boolean):
@@ -71,7 +74,8 @@ def amounts(table: Table, column: str, decimal: Decimal | Literal["never"] | Non
     raise ColumnError(message)
 
 
-def _from_objects(values: Objects, column: str, decimal: Decimal | Literal["never"] | None) -> Floats:
+def _from_objects(series: Column, column: str, decimal: Decimal | Literal["never"] | None) -> Floats:
+    values = objects(series)
     known = ~missing(values)
     given = values[known]
     found = kinds(given)
@@ -88,7 +92,7 @@ def _from_objects(values: Objects, column: str, decimal: Decimal | Literal["neve
         return result
     if decimal is None or decimal == "never":
         text = next(value for value in given if isinstance(value, str))
-        hint = f"say which mark stands before the cents: {_hint(given, column)}"
+        hint = f"say which mark stands before the cents: {_hint(series, given, column)}"
         if decimal == "never":
             hint = f"cast it, in pandas with table[{column!r}] = pd.to_numeric(table[{column!r}])"
         message = f"column {column!r} must hold numbers, got text such as {text!r}; {hint}"
@@ -121,15 +125,31 @@ def _float(value: Any) -> float:  # noqa: ANN401 -- any of the types of _is_numb
         return math.inf
 
 
-def _hint(given: Objects, column: str) -> str:
+def _hint(series: Column, given: Objects, column: str) -> str:
     """Which mark reads all of the text, and what to do if neither does."""
     text = [value.strip() for value in given if isinstance(value, str)]
-    fitting = [mark for mark in (".", ",") if all(WRITTEN[mark].fullmatch(value) for value in text)]
+    fitting = _fitting(text)
     if len(fitting) == 1:
         return f"decimal={fitting[0]!r} reads all of it"
+    both = "decimal='.' for 1,234.56, decimal=',' for 1.234,56"
     if fitting:
-        return "decimal='.' for 1,234.56, decimal=',' for 1.234,56; both read all of it, so only you can tell"
-    return (
-        "decimal='.' for 1,234.56, decimal=',' for 1.234,56. Neither reads all of it: take off what is no number, in "
-        f"pandas for example log[{column!r}] = log[{column!r}].str.replace(r'[^0-9.,+-]', '', regex=True)"
+        return f"{both}; both read all of it, so only you can tell"
+    then = " or ".join(f"decimal={mark!r}" for mark in _fitting([re.sub(SIGNS, "", value) for value in text]))
+    return f"{both}. Neither reads all of it: take currencies off, {_strip_line(series, column)}" + (
+        f", and then pass {then}" if then else ""
     )
+
+
+def _fitting(text: Sequence[str]) -> list[Decimal]:
+    marks: tuple[Decimal, ...] = (".", ",")
+    return [mark for mark in marks if all(WRITTEN[mark].fullmatch(value) for value in text)]
+
+
+def _strip_line(series: Column, column: str) -> str:
+    """Take everything off that belongs to no number; brackets stay, since they may stand for a minus."""
+    if series.implementation.is_polars():
+        return f"log = log.with_columns(pl.col({column!r}).str.replace_all(r'{SIGNS}', ''))"
+    if series.implementation.is_pyarrow():
+        stripped = f"pc.replace_substring_regex(log[{column!r}], r'{SIGNS}', '')"
+        return f"log = log.set_column(log.column_names.index({column!r}), {column!r}, {stripped})"
+    return f"log[{column!r}] = log[{column!r}].str.replace(r'{SIGNS}', '', regex=True)"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from kundenwert.duration import DAYS
 from kundenwert.errors import DataError, MissingInformationError, RowError
+from kundenwert.histories.identity import places
 from kundenwert.histories.validation import shown
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Histories(ABC):
             If a customer has no history here.
         """
         wanted = customer_ids if isinstance(customer_ids, pd.Index) else pd.Index(list(customer_ids))
-        positions = self.customer_id.get_indexer(wanted)
+        positions = places(self.customer_id, wanted)
         if (positions < 0).any():
             unknown = wanted[positions < 0]
             message = f"customer {shown(unknown, 0)} has no history here ({len(unknown):,} such ids); check the ids"

@@ -72,8 +72,7 @@ def ids(series: Column) -> pd.Index:
         whole = len(values) > 0 and not isinstance(values[0], str)
         index = pd.Index(_integers(values)) if whole else pd.Index(values, dtype=object)
     elif series.implementation.is_pandas_like() or series.implementation.is_pyarrow():
-        native = series.to_pandas()
-        index = pd.Index(native if _is_plain(native) else native.astype("category"))
+        index = pd.Index(_in_pandas(series))
     elif isinstance(series.dtype, nw.Enum):
         index = pd.CategoricalIndex(series.to_list(), categories=series.dtype.categories)
     elif isinstance(series.dtype, nw.Categorical):
@@ -156,15 +155,18 @@ def _refuse(what: str, column: str) -> NoReturn:
 
 
 def _check_categories(series: Column, column: str) -> None:
-    categories = pd.Series(series.to_pandas()).astype("category").cat.categories
+    categories = _in_pandas(series).astype("category").cat.categories
     if pd.api.types.is_integer_dtype(categories.dtype):
         return
     _check_objects(categories.to_numpy(dtype=np.object_), "categories of column", column)
 
 
-def _is_plain(native: pd.Series) -> bool:
-    """Whether pandas can hash a column as it is; Arrow's dictionaries it cannot."""
-    return not str(native.dtype).startswith("dictionary")
+def _in_pandas(series: Column) -> pd.Series:
+    """The column in pandas; Arrow's dictionaries, which pandas cannot hash, as its own categories."""
+    native = series.to_pandas()
+    if str(native.dtype).startswith("dictionary"):
+        native = pd.Series(native.array.__arrow_array__().to_pandas())
+    return native
 
 
 def _integers(values: Objects) -> NDArray[np.int64] | NDArray[np.uint64]:

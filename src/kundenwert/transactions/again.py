@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kundenwert.errors import ColumnError, DataError, MissingInformationError
+from kundenwert.histories.identity import places
 from kundenwert.histories.validation import shown
 from kundenwert.transactions.reading import read_log
 
 if TYPE_CHECKING:
+    import numpy as np
     from narwhals.stable.v2.typing import IntoDataFrame
     from numpy.typing import NDArray
 
@@ -76,14 +76,14 @@ def places_in(histories: CustomerHistories, rows: LogRows) -> NDArray[np.int64]:
     DataError
         If the log knows none of the customers.
     """
-    place = histories.customer_id.get_indexer(rows.customer_id)
+    place = places(histories.customer_id, rows.customer_id)
     if len(histories) and len(place) and (place < 0).all():
         message = (
             f"the log has none of the customers of the histories: ids are such as {shown(rows.customer_id, 0)} in the "
             f"log and {shown(histories.customer_id, 0)} in the histories; check the log and the type of its ids"
         )
         raise DataError(message)
-    return np.asarray(place, dtype=np.int64)
+    return place
 
 
 def _zone(zone: str | None) -> str:

@@ -93,6 +93,8 @@ def read_log(log: IntoDataFrame, columns: LogColumns, resolution: Resolution) ->
     check_columns(table, names if columns.amount is None else [*names, columns.amount], "the log")
     if len(table) == 0:
         message = "the log has no rows; expected one row per purchase"
+        if hasattr(log, "read_next_batch"):
+            message += " (a reader gives its rows only once, so read it into a table first: log = reader.read_all())"
         raise DataError(message)
     id_series = id_column(table, columns.customer)
     times, column_zone = clock_times(table, columns)
@@ -180,7 +182,7 @@ def _first_bad_row(unusable: dict[str, Mask], table: Table, columns: LogColumns)
     if column == columns.time and isinstance(got, str):
         return f"{bad}; {_expected(table, columns, mask)}"
     if column == columns.amount and isinstance(got, str):
-        return f"{bad}; expected digits with {columns.decimal!r} before the cents, and nothing else"
+        return f"{bad}; expected digits with {columns.decimal!r} before the cents, and no sign of a currency"
     return bad
 
 

@@ -32,15 +32,18 @@ SAMPLE: Final = 1_000
 
 
 def epoch_line(series: Column, column: str, example: float) -> str:
-    """Convert a column of seconds (or smaller units) since 1970 to times in UTC."""
+    """Convert a column of seconds (or smaller units) since 1970, as numbers or as text, to times in UTC."""
+    text = not series.dtype.is_numeric()
     size = abs(example)
     unit = "s" if size < 1e11 else "ms" if size < 1e14 else "us" if size < 1e17 else "ns"
     if series.implementation.is_polars():
-        return f"log = log.with_columns(pl.from_epoch({column!r}, time_unit={unit!r}).dt.replace_time_zone('UTC'))"
+        numbers = f"pl.col({column!r}).cast(pl.Int64)" if text else repr(column)
+        return f"log = log.with_columns(pl.from_epoch({numbers}, time_unit={unit!r}).dt.replace_time_zone('UTC'))"
     if series.implementation.is_pyarrow():
         times = f"log[{column!r}].cast('int64').cast(pa.timestamp({unit!r}, 'UTC'))"
-        return f"log = log.set_column(log.column_names.index({column!r}), {column!r}, times), with times = {times}"
-    return f"log[{column!r}] = pd.to_datetime(log[{column!r}], unit={unit!r}, utc=True)"
+        return f"log = log.set_column(log.column_names.index({column!r}), {column!r}, {times})"
+    numbers = f"pd.to_numeric(log[{column!r}])" if text else f"log[{column!r}]"
+    return f"log[{column!r}] = pd.to_datetime({numbers}, unit={unit!r}, utc=True)"
 
 
 def period_line(native: pd.Series, column: str) -> str:
@@ -50,11 +53,9 @@ def period_line(native: pd.Series, column: str) -> str:
     return f"log[{column!r}] = pd.PeriodIndex(log[{column!r}]).to_timestamp()"
 
 
-def text_line(series: Column, column: str) -> str:
-    """Convert a column of mixed objects to times."""
-    if series.implementation.is_pandas_like():
-        return f"log[{column!r}] = pd.to_datetime(log[{column!r}], format='mixed'), and look at the result"
-    return "convert the column to dates or datetimes"
+def text_line(column: str) -> str:
+    """Convert a pandas column of text and times to times, if the text is ISO."""
+    return f"log[{column!r}] = pd.to_datetime(log[{column!r}].astype('str'), format='ISO8601')"
 
 
 def format_hint(known: Objects, series: Column, column: str) -> str:
@@ -68,8 +69,8 @@ def format_hint(known: Objects, series: Column, column: str) -> str:
         return f"pass {formats}{which}"
     if sample.str.fullmatch(r"\d{9,19}([.]\d+)?").all():
         line = epoch_line(series, column, float(sample.iloc[0]))
-        return f"these look like seconds (or smaller units) since 1970: turn them into integers, then {line}"
-    return "pass parse_dates=True for ISO dates such as 2024-03-31, otherwise the format, as time_format='%d.%m.%Y'"
+        return f"these look like seconds (or smaller units) since 1970: {line}"
+    return "say how they are written, for example time_format='%d.%m.%Y' (or parse_dates=True for ISO dates)"
 
 
 def _formats(sample: pd.Series) -> list[str]:

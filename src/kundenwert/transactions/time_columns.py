@@ -169,7 +169,8 @@ def _no_times(series: Column, column: str) -> ColumnError:
     elif len(found := kinds(np.array([*known, None], dtype=np.object_)[:-1])) > 1:
         first = next(value for value in known if type(value) is not type(known[0]))
         names = ", ".join(sorted(kind.__name__ for kind in found))
-        hint = f"values of several types ({names}), as {first!r} is; give all of them one: {text_line(series, column)}"
+        hint = f"and there are values of several types ({names}), such as {first!r}; give all of them one, in pandas "
+        hint += f"if text is ISO: {text_line(column)}"
     else:
         hint = "convert the column to dates or datetimes of one time zone"
     message = f"times in column {column!r} must be dates or datetimes, got {series.dtype}{sample}; {hint}"

@@ -68,22 +68,18 @@ def iso_times(values: Objects, columns: LogColumns) -> tuple[Times, str | None]:
         If there are several UTC offsets and no zone to convert them to, or only some times have one.
     """
     codes, distinct = pd.factorize(values)  # a log has far fewer dates than rows
-    texts: list[str | None] = []
+    found = [_iso_parts(text) for text in distinct]
+    strict = pd.Series([*(None if parts is None else "".join(parts) for parts in found), None], dtype="str")
+    times = pd.to_datetime(strict, format="ISO8601", errors="coerce", utc=True)  # no offset is none, for the time being
     offsets: dict[str, str] = {}
-    for text in distinct:
-        found = ISO.fullmatch(text.strip())
-        if found is None:
-            texts.append(None)
-            continue
-        day, _, clock, compact, offset = found.groups()
-        texts.append(f"{day}{compact or (f' {clock}' if clock else '')}{_canonical(offset)}")
-        offsets.setdefault(_canonical(offset), text)
-    strict = pd.Series([*texts, None], dtype="str")
+    for text, parts, is_time in zip(distinct, found, times.notna(), strict=False):
+        if parts is not None and is_time:
+            offsets.setdefault(parts[1], text)
     zone = _one_zone(offsets, columns)
-    times = pd.to_datetime(strict, format="ISO8601", errors="coerce", utc=zone is not None)
-    if zone is None:
-        return times.to_numpy()[codes], None  # a null has code -1, and None stands last
-    return wall_clock(times.dt.tz_localize(None).to_numpy(), columns.zone or zone)[codes], zone
+    local = times.dt.tz_localize(None).to_numpy()
+    if zone is not None:
+        local = wall_clock(local, columns.zone or zone)
+    return local[codes], zone  # a null has code -1, and None stands last
 
 
 def formatted_times(values: Objects, columns: LogColumns) -> tuple[Times, str | None]:
@@ -139,10 +135,15 @@ def _one_zone(offsets: dict[str, str], columns: LogColumns) -> str | None:
     return None if not offset else "UTC" if offset == "+00:00" else f"UTC{offset}"
 
 
-def _canonical(offset: str | None) -> str:
-    """Write an offset as ``+01:00``; nothing for none."""
+def _iso_parts(text: str) -> tuple[str, str] | None:
+    """Date and time, and the UTC offset as ``+01:00`` (nothing for none), of ISO text; None for any other."""
+    found = ISO.fullmatch(text.strip())
+    if found is None:
+        return None
+    day, _, clock, compact, offset = found.groups()
+    moment = f"{day}{compact or (f' {clock}' if clock else '')}"
     if offset is None:
-        return ""
+        return moment, ""
     digits = re.sub(r"[^+\-\d]", "", offset)
     hours = f"{digits[:3]}:{digits[3:] or '00'}"
-    return "+00:00" if not digits or hours == "-00:00" else hours
+    return moment, "+00:00" if not digits or hours == "-00:00" else hours

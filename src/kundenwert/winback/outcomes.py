@@ -10,6 +10,7 @@ import pandas as pd
 from kundenwert.errors import RowError, SpecificationError
 from kundenwert.histories import CampaignLog, OrganicReturn
 from kundenwert.histories.campaign_terms import same_length
+from kundenwert.histories.identity import places
 from kundenwert.histories.tables import customer_table, numbers
 from kundenwert.histories.validation import shown
 from kundenwert.winback.organic import organic_return
@@ -30,7 +31,7 @@ def outcomes_of(outcomes: IntoDataFrame, chosen: pd.DataFrame, returned: str, sp
     if not ids.is_unique:
         message = f"outcomes has two rows for customer {shown(ids[ids.duplicated()], 0)}; expected one per customer"
         raise RowError(message)
-    place = ids.get_indexer(chosen.index)
+    place = places(ids, chosen.index)
     if (place < 0).any():
         missing = chosen.index[place < 0]
         first = chosen["decision"].iloc[int(np.argmax(place < 0))]

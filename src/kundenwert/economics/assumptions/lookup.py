@@ -9,6 +9,7 @@ import numpy as np
 
 from kundenwert.economics.assumptions.terms import LARGEST_MONEY, Growing, KnownAmount, PerCustomer, Schedule
 from kundenwert.errors import MissingInformationError, RowError
+from kundenwert.histories.identity import places
 from kundenwert.histories.tables import customer_table, numbers
 from kundenwert.histories.validation import refuse, shown
 
@@ -118,7 +119,7 @@ def rows_of(customers: IntoDataFrame, column: str, name: str, customer_id: pd.In
     if not ids.is_unique:
         message = f"customers has two rows for customer {shown(ids[ids.duplicated()], 0)}; expected one per customer"
         raise RowError(message)
-    place = ids.get_indexer(customer_id)
+    place = places(ids, customer_id)
     if (place < 0).any():
         missing = customer_id[place < 0]
         message = (
@@ -126,4 +127,4 @@ def rows_of(customers: IntoDataFrame, column: str, name: str, customer_id: pd.In
             f"per customer, with a value for {name}"
         )
         raise RowError(message)
-    return table, np.asarray(place, dtype=np.int64)
+    return table, place

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.errors import ColumnError, DataError, RowError, SpecificationError
+from kundenwert.histories.identity import places
 from kundenwert.histories.validation import refuse, shown
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def of_customers(series: pd.Series, customer_id: pd.Index, name: str) -> pd.Seri
         doubled = series.index[series.index.duplicated()]
         message = f"{name} has two entries for customer {shown(doubled, 0)}; expected one per customer"
         raise RowError(message)
-    place = series.index.get_indexer(customer_id)
+    place = places(series.index, customer_id)
     if (place < 0).any():
         missing = customer_id[place < 0]
         message = (
