@@ -6,20 +6,21 @@ share their names, from top to bottom. ``<!-- skip: next -->`` before a block le
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
-from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
-if TYPE_CHECKING:
-    import pytest
+from kundenwert.transactions.plausibility import dates
 
 # No test looks at a clock, and none depends on luck: the same examples every time, but for `make test-slow`.
 settings.register_profile("fixed", deadline=None, derandomize=True)
 settings.register_profile("fresh", deadline=None, print_blob=True)
 settings.load_profile("fixed")
+pytest.MonkeyPatch().setattr(dates, "present", lambda: datetime(2100, 1, 1, tzinfo=UTC))
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

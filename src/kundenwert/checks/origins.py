@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,7 +12,7 @@ import numpy as np
 
 from kundenwert.checks.holdout import After, purchases_after
 from kundenwert.duration import check_duration
-from kundenwert.errors import DataError, SpecificationError
+from kundenwert.errors import DataError, LogWarning, SpecificationError
 from kundenwert.histories.tables import open_table
 from kundenwert.transactions import summarize
 from kundenwert.transactions.times import step_label
@@ -122,7 +123,9 @@ def splits_of(
     before: int | None = None
     for origin in origins:
         try:
-            histories, step = reading.until(log, origin)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", LogWarning)  # the whole log has been looked at
+                histories, step = reading.until(log, origin)
         except (DataError, SpecificationError) as error:
             message = f"origin {origin!r} cannot be used: {error}"
             raise SpecificationError(message) from error

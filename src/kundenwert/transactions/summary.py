@@ -13,6 +13,7 @@ from kundenwert.histories import Audit, CustomerHistories, Gaps, LogColumns, Spe
 from kundenwert.histories.parts import round_amounts
 from kundenwert.histories.validation import shown
 from kundenwert.transactions.occasions import Occasions, left_out, merge
+from kundenwert.transactions.plausibility import findings, refuse_lonely_end, warn_of
 from kundenwert.transactions.reading import LogRows, check_choice, check_reading, read_log
 from kundenwert.transactions.repeats import ALIKE
 from kundenwert.transactions.times import step_label, until_step
@@ -142,7 +143,7 @@ def summarize(
     check_reading(columns)
     rows = read_log(log, columns, resolution)
     columns = replace(columns, column_zone=rows.column_zone)
-    last = _last_step(rows, until, resolution)
+    last = _last_step(rows, columns, until, resolution)
     observed = rows.step <= last
     if after_until == "raise":
         _refuse_late(rows, observed, last, resolution)
@@ -153,11 +154,18 @@ def summarize(
             f"expected at least one row with an amount of zero or more; choose a later until or check the amounts"
         )
         raise DataError(message)
-    return _histories(rows, observed, occasions, columns=columns, until=last, unit=unit, resolution=resolution)
+    found = findings(
+        rows, observed, occasions, columns=columns, until=last, until_given=until is not None, resolution=resolution
+    )
+    made = _histories(rows, observed, occasions, columns=columns, until=last, unit=unit, resolution=resolution)
+    return replace(made, audit=replace(made.audit, findings=warn_of(found, stacklevel=2)))
 
 
-def _last_step(rows: LogRows, until: Day | None, resolution: Resolution) -> int:
-    return int(rows.step.max()) if until is None else until_step(until, resolution, rows.time_zone)
+def _last_step(rows: LogRows, columns: LogColumns, until: Day | None, resolution: Resolution) -> int:
+    if until is not None:
+        return until_step(until, resolution, rows.time_zone)
+    refuse_lonely_end(rows, columns, resolution)
+    return int(rows.step.max())
 
 
 def _refuse_late(rows: LogRows, observed: Mask, last: int, resolution: Resolution) -> None:
