@@ -47,7 +47,7 @@ def organic_of(rng, customers, *, draws=50, sd=0.15, states=("alive", "gone"), s
 
 def log_of(organic, offer, returned, **columns) -> Any:
     """A campaign, with `offer` an array of labels and None."""
-    more = {name: name for name in columns if name in {"spend", "segment"}}
+    more: Any = {name: name for name in columns if name in {"spend", "segment"}}
     covariates = [name for name in columns if name not in more]
     frame = pd.DataFrame({"customer_id": organic.customer_id, "returned": np.asarray(returned, dtype=bool), **columns})
     frame["offer"] = pd.array(np.asarray(offer, dtype=object), dtype="str")

@@ -41,7 +41,10 @@ Each can be silenced by itself: ``warnings.filterwarnings("ignore", category=kun
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "ColumnError",
@@ -92,7 +95,20 @@ class ColumnError(DataError):
 
 @final
 class RowError(DataError):
-    """Rows hold values that cannot be right."""
+    """Rows hold values that cannot be right.
+
+    Attributes
+    ----------
+    rows
+        Which rows of the table are at fault, one truth value a row, if the others can do without them; else None.
+    reason
+        What is wrong with them, in a few words.
+    """
+
+    def __init__(self, message: str, *, rows: Sequence[bool] | None = None, reason: str = "") -> None:
+        super().__init__(message)
+        self.rows = rows
+        self.reason = reason
 
 
 @final

@@ -107,7 +107,8 @@ def offer_codes(
                 f"customer {shown(ids, position)} has the offer {value!r}; write null for a customer who was held out, "
                 f"or control={value!r} if all of these were, and a label for an offer"
             )
-            raise RowError(message)
+            rows = [isinstance(each, str) and not each.strip() and each != control for each in values]
+            raise RowError(message, rows=rows, reason="a blank offer")
     customers = Counter(value for value, missing in zip(values, none, strict=True) if not missing)
     check_control(customers, control, name)
     labels = sorted(set(customers) - {control})

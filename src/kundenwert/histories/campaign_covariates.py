@@ -110,7 +110,7 @@ def taken_over(table: Table, names: Sequence[str], ids: pd.Index) -> pd.DataFram
                 f"customer {shown(ids, int(np.argmax(none)))} has no {name} ({int(none.sum()):,} such customers); give "
                 "gaps a level of their own, such as 'unknown', or leave the covariate out"
             )
-            raise RowError(message)
+            raise RowError(message, rows=none.tolist(), reason=f"no {name}")
         levels = sorted(set(values.tolist()), key=lambda level: (isinstance(level, str), level))
         _refuse_many(name, levels, len(values))
         columns[name] = pd.Categorical(values, categories=pd.Index(levels, dtype=object))

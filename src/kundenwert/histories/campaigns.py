@@ -12,6 +12,7 @@ import pandas as pd
 from kundenwert.duration import Horizon, Unit, check_duration
 from kundenwert.errors import ColumnError, DataError, DurationError, RowError
 from kundenwert.histories.audit import Audit
+from kundenwert.histories.bad_rows import check_on_bad_rows, droppable
 from kundenwert.histories.base import Histories, check_clock
 from kundenwert.histories.campaign_columns import check_campaign, offer_codes, spend_of
 from kundenwert.histories.campaign_covariates import described, taken_over
@@ -119,6 +120,7 @@ class CampaignLog(Histories):
         )
 
     @classmethod
+    @droppable
     def from_pandas(
         cls,
         frame: IntoDataFrame,
@@ -133,6 +135,7 @@ class CampaignLog(Histories):
         campaign: str | None = None,
         covariates: Sequence[str] = (),
         control: str | Unsaid | None = UNSAID,
+        on_bad_rows: Literal["raise", "drop"] = "raise",
     ) -> Self:
         """Take over a table with one row per customer who was contacted or held out.
 
@@ -171,6 +174,10 @@ class CampaignLog(Histories):
             The label of the customers who were held out, such as ``"No E-Mail"``, if they have one; those with null
             are held out as well. Without it, a label that looks like one ("control", "none", "no …", "ohne …") is asked
             about. With ``control=None`` every label is that of an offer, whatever it says.
+        on_bad_rows
+            Whether rows without an id or an organic return, or with what cannot be, are an error, or are left out and
+            counted in the audit by reason. A customer with two rows is always an error: which of them is right cannot
+            be told.
 
         Raises
         ------
@@ -182,6 +189,7 @@ class CampaignLog(Histories):
         RowError
             If a row holds what cannot be; names the first customer.
         """
+        check_on_bad_rows(on_bad_rows)
         if isinstance(covariates, str):
             message = (
                 f"covariates takes a sequence of column names, got {covariates!r}; write covariates=[{covariates!r}]"

@@ -111,7 +111,7 @@ def label_codes(
     null = np.asarray(series.is_null().to_numpy(), dtype=np.bool_)
     if null.any():
         message = f"{what} {shown(names, int(np.argmax(null)))} has no {label}; drop such rows or name their {label}"
-        raise RowError(message)
+        raise RowError(message, rows=null.tolist(), reason=f"no {label}")
     values: list[Any] = series.to_list()
     labels = sorted(set(values))
     places = {label: position for position, label in enumerate(labels)}

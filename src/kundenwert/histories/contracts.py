@@ -12,6 +12,7 @@ import pandas as pd
 from kundenwert.duration import Duration, Unit, units_per_year
 from kundenwert.errors import DataError, DurationError, MissingInformationError, RowError
 from kundenwert.histories.audit import Audit
+from kundenwert.histories.bad_rows import check_on_bad_rows, droppable
 from kundenwert.histories.base import Histories, check_clock
 from kundenwert.histories.cells import Cells, CohortLabel, HistoryColumn, NeedsHistory, check_needs, collapse
 from kundenwert.histories.cohort_tables import read_cohorts
@@ -102,6 +103,7 @@ class ContractHistories(Histories):
         return f"ContractHistories({len(self):,} contracts{cohorts}, {(self.ended == 0).sum():,} active{every})"
 
     @classmethod
+    @droppable
     def from_pandas(
         cls,
         frame: IntoDataFrame,
@@ -112,6 +114,7 @@ class ContractHistories(Histories):
         cohort: str | None = None,
         observed: str | None = None,
         every: Duration | None = None,
+        on_bad_rows: Literal["raise", "drop"] = "raise",
     ) -> Self:
         """Take over a table with one row per contract.
 
@@ -134,6 +137,9 @@ class ContractHistories(Histories):
             against: active contracts have made all of these, ended ones have missed one of them.
         every
             Time between two renewals, for discounting: ``kundenwert.months(1)``.
+        on_bad_rows
+            Whether rows without an id, or with what cannot be, are an error, or are left out and counted in the audit
+            by reason. An id with two rows is always an error: which of them is right cannot be told.
 
         Raises
         ------
@@ -144,6 +150,7 @@ class ContractHistories(Histories):
         RowError
             If a row holds what cannot be; names the first customer.
         """
+        check_on_bad_rows(on_bad_rows)
         if isinstance(frame, pd.DataFrame) and frame.index.name == customer and customer not in frame.columns:
             frame = frame.reset_index()
         table = open_table(frame, "the table")
@@ -156,7 +163,7 @@ class ContractHistories(Histories):
         null = id_series.is_null().to_numpy()
         if null.any():
             message = f"row {np.argmax(null)} has no customer id; drop such rows or give them an id"
-            raise RowError(message)
+            raise RowError(message, rows=null.tolist(), reason="no customer id")
         customer_id = ids(id_series)
         renewals = whole(table, tenure, customer_id)
         over = flags(

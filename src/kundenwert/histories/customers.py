@@ -11,6 +11,7 @@ import pandas as pd
 from kundenwert.duration import Duration, TimeUnit, Unit, check_unit, steps_per_unit, units_per_year
 from kundenwert.errors import MissingInformationError
 from kundenwert.histories.audit import Audit, LogColumns
+from kundenwert.histories.bad_rows import check_on_bad_rows, droppable
 from kundenwert.histories.base import Histories, check_clock
 from kundenwert.histories.cells import Cells, HistoryColumn, NeedsHistory, check_needs, collapse
 from kundenwert.histories.gap_lists import GapLists
@@ -100,7 +101,15 @@ class CustomerHistories(Histories):
         return f"CustomerHistories({len(self):,} customers, {repeats}, {spend} amounts, unit={self.unit!r})"
 
     @classmethod
-    def from_pandas(cls, frame: IntoDataFrame, *, unit: TimeUnit, customer: str = "customer_id") -> Self:
+    @droppable
+    def from_pandas(
+        cls,
+        frame: IntoDataFrame,
+        *,
+        unit: TimeUnit,
+        customer: str = "customer_id",
+        on_bad_rows: Literal["raise", "drop"] = "raise",
+    ) -> Self:
         """Take over a ready-made table with one row per customer.
 
         Gaps, steps and single amounts cannot be had from such a table; a model that needs them says so.
@@ -115,6 +124,9 @@ class CustomerHistories(Histories):
             Unit of ``recency`` and ``T``.
         customer
             Name of the id column.
+        on_bad_rows
+            Whether rows without an id, or with what cannot be, are an error, or are left out and counted in the audit
+            by reason. A customer with two rows is always an error: which of them is right cannot be told.
 
         Raises
         ------
@@ -125,6 +137,7 @@ class CustomerHistories(Histories):
         RowError
             If a row holds what cannot be; names the first customer.
         """
+        check_on_bad_rows(on_bad_rows)
         table, customer_id = customer_table(frame, customer, ["frequency", "recency", "T"])
         frequency, recency, T = (numbers(table, name) for name in ("frequency", "recency", "T"))
         refuse(

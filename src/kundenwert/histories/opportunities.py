@@ -12,6 +12,7 @@ import pandas as pd
 from kundenwert.duration import Duration, Unit, check_duration, units_per_year
 from kundenwert.errors import DataError, DurationError, MissingInformationError, RowError
 from kundenwert.histories.audit import Audit, LogColumns
+from kundenwert.histories.bad_rows import check_on_bad_rows, droppable
 from kundenwert.histories.base import Histories, check_clock
 from kundenwert.histories.cells import Cells, HistoryColumn, NeedsHistory, check_needs, collapse
 from kundenwert.histories.parts import freeze
@@ -118,7 +119,15 @@ class OpportunityHistories(Histories):
         return f"OpportunityHistories({len(self):,} customers, {used:,} of {had:,} opportunities used{every})"
 
     @classmethod
-    def from_pandas(cls, frame: IntoDataFrame, *, customer: str = "customer_id", every: Duration | None = None) -> Self:
+    @droppable
+    def from_pandas(
+        cls,
+        frame: IntoDataFrame,
+        *,
+        customer: str = "customer_id",
+        every: Duration | None = None,
+        on_bad_rows: Literal["raise", "drop"] = "raise",
+    ) -> Self:
         """Take over a ready-made table with one row per customer.
 
         Parameters
@@ -131,6 +140,9 @@ class OpportunityHistories(Histories):
             Name of the id column.
         every
             Time between two opportunities, for discounting: ``kundenwert.years(1)``.
+        on_bad_rows
+            Whether rows without an id, or with what cannot be, are an error, or are left out and counted in the audit
+            by reason. A customer with two rows is always an error: which of them is right cannot be told.
 
         Raises
         ------
@@ -141,6 +153,7 @@ class OpportunityHistories(Histories):
         RowError
             If a row holds what cannot be; names the first customer.
         """
+        check_on_bad_rows(on_bad_rows)
         table, customer_id = customer_table(frame, customer, COUNTS)
         frequency, recency, opportunities = (_whole(table, name, customer_id) for name in COUNTS)
         return cls(

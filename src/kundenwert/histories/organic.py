@@ -196,8 +196,8 @@ class OrganicReturn:
                 f"customer {shown(unknown, 0)} has no organic return probability ({len(unknown):,} such customers); "
                 "make it from the histories of all of them: kundenwert.organic_return(purchases, histories, window=…)"
             )
-            raise RowError(message)
-        return self.take(positions)
+            raise RowError(message, rows=(positions < 0).tolist(), reason="no organic return")
+        return replace(self.take(positions), customer_id=wanted)  # ids that are equal may differ in type
 
     def to_pandas(self) -> pd.DataFrame:
         """Posterior means per customer: column p_return (NaN if unknown), and P(now in it) for each state."""

@@ -102,7 +102,7 @@ def customer_table(frame: IntoDataFrame, customer: str, columns: Sequence[str]) 
     null = id_series.is_null().to_numpy()
     if null.any():
         message = f"row {np.argmax(null)} has no customer id; drop such rows or give them an id"
-        raise RowError(message)
+        raise RowError(message, rows=null.tolist(), reason="no customer id")
     return table, ids(id_series)
 
 

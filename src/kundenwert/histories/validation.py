@@ -126,7 +126,8 @@ def refuse(
     values = ", ".join(f"{name} = {column[first]:.12g}" for name, column in got.items())
     others = f" (and {count - 1:,} more)" if count > 1 else ""
     message = f"{what} {shown(ids, first)}{others} has {values}; expected {expected}; {remedy}"
-    raise RowError(message)
+    reason = f"{' and '.join(got)}: expected {expected}"
+    raise RowError(message, rows=bad.tolist(), reason=reason)
 
 
 def refuse_too_many(number: float, where: str, what: str) -> None:
