@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from kundenwert.histories import (
     CampaignLog,
@@ -75,4 +75,4 @@ def load(path: str | PathLike[str], *, models: Sequence[type[Any]] = ()) -> Kept
     ...     kw.load(Path(folder) / "published.nc")
     PurchasePosterior(BGNBD, 1 × 1 draws per week, fixed, 0 customers)
     """
-    return cast("Kept", keeping.load(path, models))
+    return cast("Kept", keeping.load(path, get_args(Kept.__value__), models))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import warnings
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -11,6 +12,9 @@ import numpy as np
 import pandas as pd
 
 import kundenwert as kw
+from kundenwert.histories import Audit, Spend
+from kundenwert.storage.keeping import written
+from tests.customers import with_draws
 
 START = b"kundenwert file\nsha256 "
 
@@ -92,7 +96,7 @@ def ready_made():
 
 @cache
 def opportunities():
-    return kw.summarize_opportunities(log(), customer="customer_id", time="date", every="month")
+    return kw.summarize_opportunities(log(), customer="customer_id", time="date", every="month", until="2024-12-31")
 
 
 @cache
@@ -136,3 +140,123 @@ def organic():
     return kw.OrganicReturn.from_probabilities(
         pd.Index([f"c{i}" for i in range(60)]), rng.beta(1, 4, (60, 7)), window=kw.weeks(13)
     )
+
+
+OFFERS = (
+    kw.Offer(label="letter", contact_cost=0.5, second_life=kw.LogNormal(-0.2, 0.3)),
+    kw.Offer(
+        label="=voucher",
+        contact_cost=kw.PerCustomer("postage"),
+        redemption_cost=6.0,
+        silent_for=kw.weeks(4),
+        eligible=kw.PerCustomer("may be called"),
+    ),
+)
+
+
+@cache
+def plan(customers=40):
+    """A plan with everything in it that a plan may have."""
+    rng = np.random.default_rng(8)
+    ids = pd.Index([f"c{i}" for i in range(customers - 2)] + ['=cmd|"/C calc"!A0', "-1\x00ü"])
+    found = with_gaps(customers, ids)
+    table = pd.DataFrame(
+        {
+            "customer_id": ids,
+            "postage": rng.uniform(0.2, 0.9, customers).round(2),
+            "may be called": rng.random(customers) < 0.8,
+            "region": rng.choice(["north", "south"], customers),
+        }
+    )
+    purchases = with_draws(kw.MBGNBD, r=[0.5, 0.6, 0.4], alpha=[10.0, 11, 9], a=[0.8] * 3, b=[2.4] * 3, unit="week")
+    spend: Any = with_draws(kw.GammaGamma, p=[6.0, 6.5, 6.2], q=[3.7] * 3, gamma=[15.0] * 3)
+    return kw.plan_winback(
+        purchases,
+        replace(spend, p_infinite_mean=0.0),
+        found,
+        kw.Economics(
+            margin=kw.Schedule([0.3, 0.35], every=kw.years(1)),
+            annual_discount_rate=0.1,
+            order_cost=1.0,
+            acquisition_cost={"search": 12.0, "social": 20.0},
+            referral=kw.Referral(per_purchase=0.02, value=20.0),
+            currency="EUR",
+        ),
+        response=response(),
+        offers=OFFERS,
+        window=kw.weeks(13),
+        horizon=kw.years(2),
+        budget=30.0,
+        hold_out=0.3,
+        waits=[kw.weeks(4)],
+        customers=table,
+        segment="region",
+        draws=3,
+        seed=1,
+    )
+
+
+def with_gaps(customers, ids):
+    rng = np.random.default_rng(9)
+    x = rng.poisson(2, customers)
+    t_x = np.where(x > 0, rng.integers(1, 40, customers), 0).astype(float)
+    total = np.where(x > 0, rng.gamma(3, 10, customers).round(2) * x, 0.0)
+    return kw.CustomerHistories(
+        customer_id=ids,
+        frequency=x,
+        recency=t_x,
+        T=t_x + rng.integers(0, 60, customers),
+        unit="week",
+        spend=Spend(total=total),
+        audit=Audit(rows_read=customers, kept=customers, customers=customers, dropped={"no date": 3}),
+    )
+
+
+@cache
+def response():
+    model = kw.CampaignResponse(
+        assignment=kw.Randomised(),
+        link=kw.HierarchicalLogit(effect=kw.Normal(1.5, 0.2)),
+        offer_spread=kw.HalfNormal(0.1),
+    )
+    labels = tuple(offer.label for offer in OFFERS)
+    return kw.CampaignPosterior.from_prior(
+        model, offers=labels, segments=("north", "south"), window=kw.weeks(13), draws=3, seed=1
+    )
+
+
+def outcomes():
+    """What customers of the plan did."""
+    table = plan().table
+    table = table[table["decision"].isin(["contact", "hold out"])]
+    returned = np.random.default_rng(3).random(len(table)) < 0.4
+    return pd.DataFrame({"returned": returned, "spend": np.where(returned, 30.5, 0.0)}, index=table.index)
+
+
+@cache
+def evaluation():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", kw.errors.ComparisonWarning)  # few customers, on purpose
+        return kw.evaluate_campaign(plan(), outcomes(), spend="spend", learn=False)
+
+
+KEPT = {
+    "purchases": lambda: with_draws(kw.BGNBD, r=[0.2, 0.3], alpha=[4.0, 5], a=[0.8, 0.9], b=[2.4, 2.5], unit="week"),
+    "spend": lambda: kw.fixed(kw.GammaGamma.Parameters(p=6.25, q=3.74, gamma=15.44)),
+    "contract": lambda: kw.fixed(kw.ShiftedBetaGeometric.Parameters(gamma=0.7, delta=1.2)),
+    "response": response,
+    "histories": histories,
+    "ready-made histories": ready_made,
+    "opportunities": opportunities,
+    "contracts": contracts,
+    "campaign": campaign,
+    "organic": organic,
+    "plan": plan,
+    "evaluation": evaluation,
+}
+"""One of every kind that can be kept, small."""
+
+
+@cache
+def bytes_of(kind):
+    return bytes(written(KEPT[kind]()))

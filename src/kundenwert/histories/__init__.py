@@ -7,6 +7,7 @@ from kundenwert.histories.cells import Cells, Clock, CohortLabel, HistoryColumn,
 from kundenwert.histories.contracts import ContractHistories
 from kundenwert.histories.customers import CustomerHistories
 from kundenwert.histories.gap_lists import GapLists
+from kundenwert.histories.kept import register_histories
 from kundenwert.histories.opportunities import OpportunityHistories
 from kundenwert.histories.organic import OrganicReturn
 from kundenwert.histories.parts import Gaps, Spend, Steps
@@ -34,5 +35,6 @@ __all__ = [
 ]
 
 register(LogColumns, Audit, Steps, Gaps, Spend, OrganicReturn)
-register(CustomerHistories, OpportunityHistories, ContractHistories, CampaignLog)
+register(ContractHistories, CampaignLog)
+register_histories()
 explain_annotations({"CohortLabel": CohortLabel})

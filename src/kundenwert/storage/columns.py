@@ -8,6 +8,7 @@ of which some are missing), *zoned* (moments with a time zone).
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["READERS", "index_block", "table_block", "values_block"]
 
-STRINGS: Final = re.compile(r"str|string|object|large_string\[pyarrow\]|string\[(pyarrow|python)\]")
+STRINGS: Final = re.compile(r"object|(str|string) (python|pyarrow)|arrow (large_)?string")
 MASKED: Final = re.compile(r"U?Int(8|16|32|64)|Float(32|64)|boolean|(u?int(8|16|32|64)|float|double|bool)\[pyarrow\]")
 ZONED: Final = re.compile(r"datetime64\[(s|ms|us|ns), (?!dateutil)[A-Za-z0-9_+:/-]{1,64}\]")
 
@@ -76,8 +77,8 @@ def values_block(encoder: Writer, values: Any, path: str) -> dict[str, Node]:  #
             "categories": values_block(encoder, dtype.categories, f"{path}.categories"),
             "ordered": bool(dtype.ordered),
         }
-    if STRINGS.fullmatch(name):
-        return _strings(encoder, values.to_numpy(dtype=object, na_value=None), name, path)
+    if (strings := _name_of_strings(dtype)) is not None:
+        return _strings(encoder, values.to_numpy(dtype=object, na_value=None), strings, path)
     if ZONED.fullmatch(name):
         moments = values.to_numpy(dtype=f"datetime64[{dtype.unit}]")
         return {"type": "zoned", "version": 1, "dtype": name, "array": encoder.array(moments, path)}
@@ -85,6 +86,13 @@ def values_block(encoder: Writer, values: Any, path: str) -> dict[str, Node]:  #
         return _masked_block(encoder, values, name, path)
     message = f"{path} has the type {name}, which a file cannot hold; convert it, for example with astype('string')"
     raise DataError(message)
+
+
+def _name_of_strings(dtype: object) -> str | None:
+    """Which of the types of strings this is; None if it is none."""
+    if isinstance(dtype, pd.StringDtype):
+        return f"{'string' if dtype.na_value is pd.NA else 'str'} {dtype.storage}"
+    return {"string[pyarrow]": "arrow string", "large_string[pyarrow]": "arrow large_string"}.get(str(dtype))
 
 
 def _masked_block(encoder: Writer, values: Any, name: str, path: str) -> dict[str, Node]:  # noqa: ANN401 - as above
@@ -119,7 +127,7 @@ def _objects(encoder: Writer, objects: NDArray[Any], path: str) -> dict[str, Nod
 def _object(encoder: Writer, value: object, path: str) -> Node:
     if value is pd.NA or value is pd.NaT:
         return {"type": "missing", "version": 1, "which": "NA" if value is pd.NA else "NaT"}
-    if value is None or type(value) in {bool, int, float, str}:
+    if value is None or isinstance(value, str) or type(value) in {bool, int, float}:
         return encoder.block(value, path)
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         return {"type": "scalar", "version": 1, "array": encoder.array(np.array([value]), path)}
@@ -229,7 +237,21 @@ def _read_strings(decoder: Reader, node: dict[str, Node]) -> Any:  # noqa: ANN40
         if len(missing) != len(ends):
             raise UnreadableError(decoder.strange("text", f"{len(missing)} marks for {len(ends)} entries"))
         objects[missing] = None
-    return objects if dtype == "object" else _array_of(objects, dtype)
+    return objects if dtype == "object" else _array_of(objects, _string_dtype(dtype))
+
+
+def _string_dtype(name: str) -> Any:  # noqa: ANN401 - a type of pandas
+    """The type of strings; where PyArrow is not installed, those that it would hold are held by Python."""
+    kind, _, storage = name.partition(" ")
+    if find_spec("pyarrow") is None:
+        kind, storage = ("string" if kind == "arrow" else kind), "python"
+    if kind == "arrow":
+        import pyarrow as pa
+
+        return pd.ArrowDtype(pa.large_string() if storage == "large_string" else pa.string())
+    if kind == "str":
+        return pd.StringDtype("pyarrow" if storage == "pyarrow" else "python", na_value=np.nan)
+    return pd.StringDtype("pyarrow" if storage == "pyarrow" else "python")
 
 
 def _read_objects(decoder: Reader, node: dict[str, Node]) -> NDArray[Any]:
@@ -311,12 +333,9 @@ def _dtype(decoder: Reader, node: dict[str, Node], pattern: re.Pattern[str]) -> 
     dtype = node.get("dtype")
     if not isinstance(dtype, str) or not pattern.fullmatch(dtype):
         raise UnreadableError(decoder.strange("a type of column", dtype))
-    if "[pyarrow]" in dtype:
-        try:
-            import pyarrow as pa  # noqa: F401, ICN001, PLC0415, RUF100 - whether it is there
-        except ImportError:
-            message = f"the file holds a column of type {dtype}, which takes PyArrow: pip install 'kundenwert[pyarrow]'"
-            raise MissingPackageError(message) from None
+    if "[pyarrow]" in dtype and find_spec("pyarrow") is None:
+        message = f"the file holds a column of type {dtype}, which takes PyArrow: pip install 'kundenwert[pyarrow]'"
+        raise MissingPackageError(message)
     return dtype
 
 

@@ -202,5 +202,5 @@ def _not_written(path: str, target: str, error: OSError) -> FileWriteError:
 
 
 def _with_details[E: OSError](new: E, cause: OSError) -> E:
-    new.errno, new.filename = cause.errno, cause.filename
+    new.errno = cause.errno  # and no more, so that its text stays the message
     return new

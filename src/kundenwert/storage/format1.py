@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT_1", "content_of", "is_hdf5", "object_of_format_1"]
 
 SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
+VERSION_1: Final = b'"format_version": 1,'
 LARGEST: Final = 1024**3
 LONGEST: Final = 120.0  # seconds of waiting; the process itself is stopped after far fewer of computing
 
@@ -50,9 +51,17 @@ def object_of_format_1(content: bytes, own: Mapping[str, type[Any]]) -> Any:  # 
     UnreadableError
         If it is damaged, of another program, or holds what cannot be.
     """
+    if not any(f'"{kind}"'.encode() in content for kind in FORMAT_1):  # HDF5 need not parse what is not ours anyway
+        message = "is a NetCDF file, but not a saved posterior of kundenwert; open it with xarray"
+        raise UnreadableError(message)
+    if VERSION_1 not in content:
+        message = (
+            "is of a later format than 1, without the head of one; it is damaged: fetch it again, or save it again"
+        )
+        raise UnreadableError(message)
     text, arrays = content_of(content)
     if text is None:
-        message = "is a NetCDF file, but not a saved posterior of kundenwert; open it with xarray"
+        message = "is a NetCDF file, but not a saved posterior of kundenwert; it is damaged or of another kind"
         raise UnreadableError(message)
     try:
         meta = json.loads(text)
@@ -62,9 +71,6 @@ def object_of_format_1(content: bytes, own: Mapping[str, type[Any]]) -> Any:  # 
     kind, number = (meta.get("format"), meta.get("format_version")) if isinstance(meta, dict) else (None, None)
     if kind not in FORMAT_1:
         message = "is not a saved posterior of kundenwert; it is damaged or of another kind"
-        raise UnreadableError(message)
-    if type(number) is int and number > 2:
-        message = f"has format {number}, this version of kundenwert reads up to 2; upgrade kundenwert"
         raise UnreadableError(message)
     if type(number) is not int or number != 1:
         message = f"says that it is of format {number!r}, without the head of one; it is damaged: fetch it again"

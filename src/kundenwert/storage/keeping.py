@@ -50,8 +50,8 @@ def written(value: object) -> memoryview:
     return whole
 
 
-def load(path: str | PathLike[str], models: Sequence[type[Any]] = ()) -> Any:  # noqa: ANN401 - whatever was saved
-    """Read what a method ``save`` wrote; for what it may be, see :func:`kundenwert.load`."""
+def load(path: str | PathLike[str], kinds: tuple[type[Any], ...] = (object,), models: Sequence[type[Any]] = ()) -> Any:  # noqa: ANN401 - whatever was saved
+    """Read what a method ``save`` wrote, and refuse all but these kinds; see :func:`kundenwert.load`."""
     source = path_of(path)
     own = _by_name(models)
     content = read_whole(source)
@@ -61,6 +61,12 @@ def load(path: str | PathLike[str], models: Sequence[type[Any]] = ()) -> Any:  #
     except UnreadableError as error:
         message = f"{source} {error}"
         raise FileFormatError(message) from error
+    if not isinstance(value, kinds):
+        message = (
+            f"{source} holds {type(value).__name__}, a part of what can be saved; expected one of "
+            f"{', '.join(kind.__name__ for kind in kinds)}; it was not written by kundenwert"
+        )
+        raise FileFormatError(message)
     if old:
         message = (
             f"{source} is of format 1, by kundenwert 0.1, in which damage to numbers cannot be noticed. Once you have "

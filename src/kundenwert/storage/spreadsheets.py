@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
 from kundenwert.errors import SpecificationError
@@ -45,11 +46,12 @@ def write_csv(table: pd.DataFrame, path: str | PathLike[str], *, escape: bool = 
         message = f"escape is True or False, got {escape!r}"
         raise SpecificationError(message)
     shown = _harmless_table(table) if escape else table
-    write_whole(target, shown.to_csv(lineterminator="\n").encode("utf-8", "surrogatepass"))
+    # lines end as RFC 4180 says; then fields with a line break of either kind are quoted
+    write_whole(target, shown.to_csv(lineterminator="\r\n").encode("utf-8", "surrogatepass"))
 
 
 def _harmless_table(table: pd.DataFrame) -> pd.DataFrame:
-    columns = {place: _harmless_column(table.iloc[:, place]) for place in range(table.shape[1])}
+    columns = {place: _harmless_values(table.iloc[:, place]) for place in range(table.shape[1])}
     shown = pd.DataFrame(columns, index=_harmless_index(table.index))
     shown.columns = _harmless_index(table.columns)
     return shown
@@ -58,15 +60,16 @@ def _harmless_table(table: pd.DataFrame) -> pd.DataFrame:
 def _harmless_index(index: pd.Index) -> pd.Index:
     names = [harmless(name) for name in index.names]
     if isinstance(index, pd.MultiIndex):
-        return pd.MultiIndex.from_arrays(
-            [_harmless_column(index.get_level_values(place).to_series()).to_numpy() for place in range(index.nlevels)],
-            names=names,
-        )
-    return pd.Index(_harmless_column(index.to_series()).to_numpy(), name=names[0])  # type: ignore[no-any-return]
+        levels = [_harmless_values(index.get_level_values(place)) for place in range(index.nlevels)]
+        return pd.MultiIndex.from_arrays(levels, names=names)
+    shown: pd.Index = pd.Index(_harmless_values(index), name=names[0])
+    return shown
 
 
-def _harmless_column(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return column
-    values: list[Any] = [harmless(value) for value in column.to_list()]
-    return pd.Series(values, index=column.index, dtype=object)
+def _harmless_values(values: Any) -> Any:  # noqa: ANN401 - a Series or an Index gives an array
+    """The values without their labels."""
+    if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return values.array
+    shown = np.empty(len(values), dtype=object)
+    shown[:] = [harmless(value) for value in values.tolist()]
+    return shown

@@ -12,6 +12,7 @@ import pandas as pd
 from kundenwert.economics.assumptions.terms import PerCustomer
 from kundenwert.errors import SpecificationError
 from kundenwert.histories.tables import customer_table
+from kundenwert.scalars import check_count, check_seed
 from kundenwert.storage.registry import Kind, explain_annotations, fields_of, register, register_kind
 from kundenwert.winback.evaluation import CampaignEvaluation
 from kundenwert.winback.offers import Offer
@@ -86,6 +87,8 @@ def _pandas_of(column: nw.Series[Any]) -> pd.Series:
 
 def _plan(content: dict[str, Any]) -> WinbackPlan:
     plan = WinbackPlan(**content)
+    check_count(plan.setting.draws, "draws")
+    check_seed(plan.setting.seed)
     _check_tables(plan)
     for name in ("p_pays", "p_within_cap", "hard_cap_probability", "hold_out", "interval"):
         if not 0 <= getattr(plan, name) <= 1:
