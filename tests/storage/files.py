@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -240,7 +241,7 @@ def evaluation():
         return kw.evaluate_campaign(plan(), outcomes(), spend="spend", learn=False)
 
 
-KEPT = {
+KEPT: dict[str, Callable[[], Any]] = {
     "purchases": lambda: with_draws(kw.BGNBD, r=[0.2, 0.3], alpha=[4.0, 5], a=[0.8, 0.9], b=[2.4, 2.5], unit="week"),
     "spend": lambda: kw.fixed(kw.GammaGamma.Parameters(p=6.25, q=3.74, gamma=15.44)),
     "contract": lambda: kw.fixed(kw.ShiftedBetaGeometric.Parameters(gamma=0.7, delta=1.2)),

@@ -153,7 +153,7 @@ IDS = {
 def test_ids_keep_their_type_and_order(ids):
     histories = kw.CustomerHistories(
         customer_id=ids,
-        frequency=np.zeros(3),
+        frequency=np.zeros(3, dtype=np.int64),
         recency=np.zeros(3),
         T=np.ones(3),
         unit="week",
@@ -176,14 +176,14 @@ def test_long_ids_take_the_room_that_they_need():
     values = np.zeros(len(ids))
     audit = files.ready_made().audit
     histories = kw.CustomerHistories(
-        customer_id=ids, frequency=values, recency=values, T=values, unit="week", audit=audit
+        customer_id=ids, frequency=values.astype(np.int64), recency=values, T=values, unit="week", audit=audit
     )
     assert len(written(histories)) < 200_000
 
 
 COLUMNS = {
-    "moments": pd.Series(pd.to_datetime(["2024-01-01", None])),
-    "moments with a zone": pd.Series(pd.to_datetime(["2024-01-01 12:00", None]).tz_localize("Europe/Berlin")),
+    "moments": pd.Series(pd.DatetimeIndex(["2024-01-01", "NaT"])),
+    "moments with a zone": pd.Series(pd.DatetimeIndex(["2024-01-01 12:00", "NaT"]).tz_localize("Europe/Berlin")),
     "days": pd.Series(np.array(["2024-01-01", "NaT"], dtype="datetime64[s]")),
     "lengths of time": pd.Series(pd.to_timedelta([1, None], unit="D")),
     "truth values": pd.Series([True, False]),
@@ -254,7 +254,7 @@ def test_of_the_table_of_customers_a_plan_keeps_what_it_made_use_of(tmp_path):
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])
 def test_tables_of_customers_of_other_libraries_are_kept(library, tmp_path):
     plan = files.plan()
-    table: Any = pl.from_pandas(plan.setting.customers).with_columns(pl.lit("unused").alias("more"))  # type: ignore[arg-type]
+    table: Any = pl.from_pandas(plan.setting.customers).with_columns(pl.lit("unused").alias("more"))
     table = table.to_arrow() if library == "pyarrow" else table
     plan = replace(plan, setting=replace(plan.setting, customers=table))
     plan.save(tmp_path / "plan.nc")

@@ -91,4 +91,4 @@ def test_a_plan_is_written_without_formulas_and_read_back(tmp_path):
     plan.to_csv(tmp_path / "raw.csv", escape=False)
     assert pd.read_csv(tmp_path / "raw.csv")["customer_id"].tolist() == plan.table.index.tolist()
     with pytest.raises(kw.errors.SpecificationError, match="escape is True or False"):
-        plan.to_csv(tmp_path / "raw.csv", escape="no")  # type: ignore[arg-type]
+        plan.to_csv(tmp_path / "raw.csv", escape="no")

@@ -242,7 +242,7 @@ def test_what_is_no_regular_file_is_neither_read_nor_replaced(tmp_path):
 def test_paths_in_bytes_and_with_odd_names_are_paths(tmp_path):
     for name in ("ä ≠.nc", "-x.nc", "a'b\"c\n.nc", "x" * 250 + ".nc"):
         path = tmp_path / name
-        published().save(os.fsencode(path))  # type: ignore[arg-type]
+        published().save(os.fsencode(path))
         assert isinstance(kw.load(path), kw.PurchasePosterior)
         path.unlink()
 
