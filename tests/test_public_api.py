@@ -82,21 +82,17 @@ def in_fresh_process(script):
 
 
 IMPORT = """
-import sys, time
+import sys
 before = set(sys.modules)
-began = time.perf_counter()
 import kundenwert
-seconds = time.perf_counter() - began
 new = {name.partition(".")[0] for name in set(sys.modules) - before}
-print(seconds, *sorted(new - sys.stdlib_module_names))
+print(*sorted(new - sys.stdlib_module_names))
 """
 
 
-def test_importing_loads_no_third_party_package_and_takes_no_time():
-    # the fastest of three: the machine may be busy
-    runs = [in_fresh_process(IMPORT) for _ in range(3)]
-    assert all(loaded == ["kundenwert"] for _, *loaded in runs)
-    assert min(float(seconds) for seconds, *_ in runs) < 0.1
+def test_importing_loads_no_third_party_package():
+    """It takes no time: a clock would tell what the machine does besides."""
+    assert in_fresh_process(IMPORT) == ["kundenwert"]
 
 
 def test_pymc_is_loaded_by_nuts_only():

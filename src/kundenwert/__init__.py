@@ -112,6 +112,7 @@ if TYPE_CHECKING:
         SpendPosterior,
     )
     from kundenwert.priors import Beta, Flat, Gamma, HalfNormal, LogitNormal, LogNormal, Normal, Prior
+    from kundenwert.progress import show_progress
     from kundenwert.reporting import Report, report
     from kundenwert.transactions import summarize, summarize_opportunities
     from kundenwert.winback import (
@@ -190,6 +191,7 @@ _HOME = {
     "renewals": "duration",
     "rolling_origin": "checks",
     "score": "economics",
+    "show_progress": "progress",
     "summarize": "transactions",
     "summarize_opportunities": "transactions",
     "testing": "",
@@ -347,6 +349,7 @@ __all__ = [
     "second_lifetime_value",
     "second_purchase",
     "segment",
+    "show_progress",
     "spend_dependence",
     "summarize",
     "summarize_opportunities",

@@ -39,6 +39,7 @@ from kundenwert.posterior.assembly import posterior_of
 from kundenwert.posterior.base import Provenance
 from kundenwert.posterior.campaign import prior_draws
 from kundenwert.priors import Flat
+from kundenwert.progress import shown_as
 from kundenwert.scalars import check_seed
 
 if TYPE_CHECKING:
@@ -74,24 +75,40 @@ def fit(
     *,
     method: Method | None = None,
     seed: int | None = None,
+    progress: bool | None = None,
 ) -> PurchasePosterior: ...
 
 
 @overload
 def fit(
-    model: SpendModel[Any], histories: CustomerHistories, *, method: Method | None = None, seed: int | None = None
+    model: SpendModel[Any],
+    histories: CustomerHistories,
+    *,
+    method: Method | None = None,
+    seed: int | None = None,
+    progress: bool | None = None,
 ) -> SpendPosterior: ...
 
 
 @overload
 def fit(
-    model: ContractModel[Any], histories: ContractHistories, *, method: Method | None = None, seed: int | None = None
+    model: ContractModel[Any],
+    histories: ContractHistories,
+    *,
+    method: Method | None = None,
+    seed: int | None = None,
+    progress: bool | None = None,
 ) -> ContractPosterior: ...
 
 
 @overload
 def fit(
-    model: CampaignModel[Any], histories: CampaignLog, *, method: Method | None = None, seed: int | None = None
+    model: CampaignModel[Any],
+    histories: CampaignLog,
+    *,
+    method: Method | None = None,
+    seed: int | None = None,
+    progress: bool | None = None,
 ) -> CampaignPosterior: ...
 
 
@@ -101,6 +118,7 @@ def fit(
     *,
     method: Method | None = None,
     seed: int | None = None,
+    progress: bool | None = None,
 ) -> AnyPosterior:
     """Infer the parameters of a model from histories.
 
@@ -115,6 +133,8 @@ def fit(
         quantities, as nine cohorts of contracts have, go to NUTS directly.
     seed : int, optional
         Makes the result reproducible. Without one, a seed is drawn and recorded in the diagnostics.
+    progress : bool, optional
+        Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
     Returns
     -------
@@ -148,7 +168,8 @@ def fit(
         for note in model.left_out(cells):
             warnings.warn(note, ZeroAmountWarning, stacklevel=2)
     task = _Task(model, cells, Target(model, cells), check_seed(seed), time.perf_counter())
-    return _posterior(task, histories, method)
+    with shown_as(f"fit {type(model).__name__}", progress):
+        return _posterior(task, histories, method)
 
 
 def _posterior(task: _Task, histories: Histories, method: Method | None) -> AnyPosterior:  # noqa: PLR0911 - one a method
@@ -305,7 +326,8 @@ def _importance(task: _Task, method: ImportanceSampling) -> AnyPosterior:
 def _nuts(task: _Task, method: NUTS, *notes: str) -> AnyPosterior:
     from kundenwert.inference.pymc import run_nuts
 
-    chains = run_nuts(task.model, task.cells, method, int(task.stream.generate_state(1)[0]), threads())
+    with shown_as("NUTS", method.progress):
+        chains = run_nuts(task.model, task.cells, method, int(task.stream.generate_state(1)[0]), threads())
     values = task.model.parameters_of(list(chains.values), task.cells.unit)
     diagnostics = Diagnostics(
         method="NUTS",

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from kundenwert.progress import each, shown_as, silent
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -23,12 +25,18 @@ def threads() -> int:
 
 
 def in_parallel[Item, Result](work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Results of `work` for each item, in order."""
+    """Results of `work` for each item, in order.
+
+    An interrupt, or an error in one of them, waits for the items that are being worked on and begins no other.
+    """
     _keep_freed_memory()
-    if len(items) <= 1 or threads() == 1:
+    if len(items) <= 1:
         return [work(item) for item in items]
-    with ThreadPoolExecutor(threads()) as pool:
-        return list(pool.map(work, items))
+    with shown_as("blocks of customers"):  # unless the public call has said what it does
+        if threads() == 1:
+            return [work(item) for item in each(items)]
+        with ThreadPoolExecutor(threads(), initializer=silent) as pool:
+            return list(each(pool.map(work, items), total=len(items)))
 
 
 @cache

@@ -17,6 +17,7 @@ from kundenwert.histories.base import as_histories, check_clock
 from kundenwert.histories.validation import shown
 from kundenwert.posterior.base import Posterior
 from kundenwert.posterior.spend import SpendPosterior
+from kundenwert.progress import each, shown_as
 
 if TYPE_CHECKING:
     from kundenwert.checks.leave_one_out import LeaveOneOut
@@ -27,7 +28,7 @@ __all__ = ["compare", "warn_of_high_pareto_k", "warn_of_problems"]
 HIGHEST_PARETO_K: Final = 0.7
 
 
-def compare(posteriors: Mapping[str, Posterior], histories: Histories) -> pd.DataFrame:
+def compare(posteriors: Mapping[str, Posterior], histories: Histories, *, progress: bool | None = None) -> pd.DataFrame:
     """Compare models by how well each foresees every customer from all the others (leave-one-out).
 
     Nothing is fitted again: the posterior without a customer follows from the one with them by weighting the draws
@@ -40,6 +41,8 @@ def compare(posteriors: Mapping[str, Posterior], histories: Histories) -> pd.Dat
         of spend, which are scored on single amounts if their likelihoods are of different things.
     histories : CustomerHistories, OpportunityHistories or ContractHistories
         The customers they were fitted to.
+    progress : bool, optional
+        Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
     Returns
     -------
@@ -89,14 +92,17 @@ def compare(posteriors: Mapping[str, Posterior], histories: Histories) -> pd.Dat
     """
     _check(posteriors, histories)
     unit = next(iter(posteriors.values())).unit
-    spend = {name: each for name, each in posteriors.items() if isinstance(each, SpendPosterior)}
-    if spend:
-        single = len({each.model.observes for each in spend.values()}) > 1
-        amounts = {name: leave_out_amounts(each, histories, single=single) for name, each in spend.items()}
-        results = {name: each.scores for name, each in amounts.items()}
-    else:
-        amounts = {}
-        results = {name: leave_one_out(posterior, histories, unit) for name, posterior in posteriors.items()}
+    spend = {name: one for name, one in posteriors.items() if isinstance(one, SpendPosterior)}
+    with shown_as("compare", progress):
+        if spend:
+            single = len({one.model.observes for one in spend.values()}) > 1
+            amounts = {
+                name: leave_out_amounts(one, histories, single=single) for name, one in each(spend.items(), "models")
+            }
+            results = {name: one.scores for name, one in amounts.items()}
+        else:
+            amounts = {}
+            results = {name: leave_one_out(one, histories, unit) for name, one in each(posteriors.items(), "models")}
     _check_same_customers(results, histories)
     _warn(posteriors, results, histories)
     best = max(results.values(), key=lambda result: result.elpd.sum())

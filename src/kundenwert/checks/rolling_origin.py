@@ -14,6 +14,7 @@ from kundenwert.checks.scores import Scores, scores_of
 from kundenwert.errors import KundenwertError, SpecificationError
 from kundenwert.fitting import fit
 from kundenwert.models.core import PurchaseModel, SpendModel, check_model
+from kundenwert.progress import each, shown_as
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +79,7 @@ def rolling_origin(
     on_bad_rows: Literal["raise", "drop"] = "raise",
     method: Method | None = None,
     seed: int | None = None,
+    progress: bool | None = None,
 ) -> RollingOrigin:
     """Fit every model to the log up to each origin, and score its predictions of the horizon that follows.
 
@@ -105,6 +107,8 @@ def rolling_origin(
         As :func:`kundenwert.summarize` takes them.
     method, seed
         As :func:`kundenwert.fit` takes them.
+    progress : bool, optional
+        Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
     Returns
     -------
@@ -148,18 +152,20 @@ def rolling_origin(
         on_bad_rows=on_bad_rows,
     )
     scores: dict[tuple[str, str], Scores | AmountScores] = {}
-    for split in splits_of(log, reading, origins, horizon, until):
-        for name, model in models.items():
-            try:
-                if isinstance(model, SpendModel):
-                    spend = fit(model, split.histories, method=method, seed=seed)
-                    scores[split.origin, name] = amount_scores_of(name, spend, split)
-                else:
-                    purchases = fit(model, split.histories, method=method, seed=seed)
-                    scores[split.origin, name] = scores_of(name, purchases, split, horizon)
-            except KundenwertError as error:
-                error.add_note(f"This happened with {name!r}, fitted to the log until {split.origin}.")
-                raise
+    with shown_as("rolling origin", progress):
+        for split in each(splits_of(log, reading, origins, horizon, until), "origins", len(origins)):
+            for name in each(models, "model"):
+                model = models[name]
+                try:
+                    if isinstance(model, SpendModel):
+                        spend = fit(model, split.histories, method=method, seed=seed)
+                        scores[split.origin, name] = amount_scores_of(name, spend, split)
+                    else:
+                        purchases = fit(model, split.histories, method=method, seed=seed)
+                        scores[split.origin, name] = scores_of(name, purchases, split, horizon)
+                except KundenwertError as error:
+                    error.add_note(f"This happened with {name!r}, fitted to the log until {split.origin}.")
+                    raise
     table = pd.DataFrame(
         [score.totals | score.means for score in scores.values()],
         index=pd.MultiIndex.from_tuples(list(scores), names=["origin", "model"]),

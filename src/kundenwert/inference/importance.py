@@ -18,6 +18,7 @@ from kundenwert.inference.diagnostics import HIGHEST_PARETO_K
 from kundenwert.inference.methods import SMALLEST_ROUND, ImportanceSampling
 from kundenwert.inference.mode import find_mode
 from kundenwert.inference.proposal import StudentMixture
+from kundenwert.progress import each
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,7 +102,7 @@ def importance_points(target: Target[Any], method: ImportanceSampling, rng: np.r
     mode = find_mode(target, exact=False)
     proposal = StudentMixture.around(mode.location, mode.precision)
     rounds: list[_Round] = []
-    for number in range(1, 2 + method.refits):
+    for number in each(iter(range(1, 2 + method.refits)), "rounds"):
         latest = _Round(number, proposal, rng)
         rounds.append(latest)
         latest.extend(target, few)

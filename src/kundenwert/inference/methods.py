@@ -55,8 +55,8 @@ class NUTS:
         Acceptance probability that step sizes aim for; raise it when divergences are reported.
     sampler : {"pymc", "nutpie"}
         Which implementation runs; ``nutpie`` is an extra (``pip install kundenwert[nutpie]``).
-    progress : bool
-        Whether to show a progress bar.
+    progress : bool, optional
+        Whether to show how far it is; by default as the call of ``fit`` does.
     longest : float
         Refuse to start when the forecast exceeds this many minutes.
     """
@@ -66,7 +66,7 @@ class NUTS:
     chains: int = 4
     target_accept: float = 0.9
     sampler: Literal["pymc", "nutpie"] = "pymc"
-    progress: bool = True
+    progress: bool | None = None
     longest: float = 10.0
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from kundenwert.errors import InferenceError
+from kundenwert.progress import counted, each
 
 if TYPE_CHECKING:
     from kundenwert.inference.target import Target
@@ -96,13 +97,21 @@ def _search(target: Target[Any], start: Array, slope: float = SMALLEST_SLOPE) ->
             return math.inf, np.zeros(target.dimension)
         return -float(values[0]), -(values[1:].reshape(-1, 4) @ weights)
 
-    found = minimize(loss_and_slope, start, jac=True, method="BFGS", options={"gtol": slope, "maxiter": 500})
+    with counted("steps to the mode") as step:
+        found = minimize(
+            loss_and_slope,
+            start,
+            jac=True,
+            method="BFGS",
+            options={"gtol": slope, "maxiter": 500},
+            callback=lambda _: step(1),
+        )
     return np.asarray(found.x, dtype=np.float64)
 
 
 def _polished(target: Target[Any], location: Array) -> Mode | None:
     """Newton steps until they vanish; None if they do not."""
-    for _ in range(NEWTON_STEPS):
+    for _ in each(range(NEWTON_STEPS), "Newton's steps"):
         value, gradient, precision = _expansion(target, location)
         if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(precision).all()):
             return None

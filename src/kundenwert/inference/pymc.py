@@ -13,9 +13,11 @@ import numpy as np
 
 from kundenwert.errors import InferenceError, SpecificationError
 from kundenwert.histories.base import as_histories
+from kundenwert.inference.interrupts import interrupts_raised
 from kundenwert.inference.target import Target
 from kundenwert.models.core import check_model, history_of
 from kundenwert.priors import Flat
+from kundenwert.progress import counted, is_seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -235,12 +237,11 @@ def forecast_minutes(built: pm.Model, method: NUTS, cores: int) -> float:
 
 
 @contextmanager
-def _quiet(*, quiet: bool) -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keep PyMC from logging what it does."""
     logger = logging.getLogger("pymc")
     level = logger.level
-    if quiet:
-        logger.setLevel(logging.WARNING)
+    logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
@@ -266,7 +267,14 @@ def run_nuts(model: Model[Any], cells: Cells, method: NUTS, seed: int, cores: in
             f"of the customers, or allow it with kundenwert.NUTS(longest={minutes * 2:.0f})"
         )
         raise InferenceError(message)
-    with built, warnings.catch_warnings(), _quiet(quiet=not method.progress):
+    steps = method.chains * (method.draws + method.tune)
+    with (
+        built,
+        warnings.catch_warnings(),
+        _quiet(),
+        interrupts_raised(),
+        counted("draws and warm-up of NUTS", steps) as step,
+    ):
         # problems are reported by the diagnostics, in our words
         warnings.simplefilter("ignore")
         tree = pm.sample(
@@ -277,7 +285,8 @@ def run_nuts(model: Model[Any], cells: Cells, method: NUTS, seed: int, cores: in
             target_accept=method.target_accept,
             nuts_sampler=method.sampler,
             random_seed=seed,
-            progressbar=method.progress,
+            progressbar=is_seen() and method.sampler == "nutpie",
+            callback=(lambda trace, draw: step(1)) if method.sampler == "pymc" else None,  # noqa: ARG005 - named by PyMC
             compute_convergence_checks=False,
         )
     import arviz_stats

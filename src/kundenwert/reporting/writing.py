@@ -15,6 +15,7 @@ from kundenwert.histories.base import as_histories, check_clock
 from kundenwert.plot.canvas import check_matplotlib
 from kundenwert.posterior import PurchasePosterior, SpendPosterior
 from kundenwert.posterior.summary import check_interval
+from kundenwert.progress import shown_as
 from kundenwert.reporting.blocks import Section
 from kundenwert.reporting.findings import Findings, Question
 from kundenwert.reporting.headline import footer, key_figures, subtitle
@@ -81,6 +82,7 @@ def report(
     futures: int = 1000,
     seed: int = 1,
     interval: float = 0.90,
+    progress: bool | None = None,
 ) -> Report:
     """Write one HTML page about the customer base, for people who decide, and return its numbers as a table.
 
@@ -129,6 +131,8 @@ def report(
         Of these.
     interval : float
         Probability of the equal-tailed intervals.
+    progress : bool, optional
+        Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
     Returns
     -------
@@ -174,16 +178,17 @@ def report(
         seed=seed,
         interval=check_interval(interval),
     )
-    found = Findings.of(asked)
-    parts = sections(found)
-    written = page(
-        title,
-        subtitle(found),
-        figures=key_figures(found),
-        alarms=problems(found),
-        sections=parts,
-        footer=footer(found),
-    )
+    with shown_as("report", progress):
+        found = Findings.of(asked)
+        parts = sections(found)
+        written = page(
+            title,
+            subtitle(found),
+            figures=key_figures(found),
+            alarms=problems(found),
+            sections=parts,
+            footer=footer(found),
+        )
     target.write_text(written, encoding="utf-8", newline="\n")
     return Report(path=target, table=Section.table(parts))
 

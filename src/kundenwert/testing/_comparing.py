@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from kundenwert.errors import ModelError
+from kundenwert.progress import each, shown_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +36,9 @@ FEWEST: Final = 30  # of them, to whom something has to have happened
 FEWEST_COUNTED: Final = 300  # who share the events evenly enough, or their variance cannot be known either
 
 
-def run[Case](model: Model[Any], checks: Sequence[Callable[[Case], None]], case: Case) -> None:
+def run[Case](
+    model: Model[Any], checks: Sequence[Callable[[Case], None]], case: Case, *, progress: bool | None = None
+) -> None:
     """Run all checks, and say which properties fail.
 
     Raises
@@ -45,15 +48,16 @@ def run[Case](model: Model[Any], checks: Sequence[Callable[[Case], None]], case:
     """
     broken: list[str] = []
     raised: list[Exception] = []
-    for check in checks:
-        try:
-            check(case)
-        except ModelError as error:
-            broken.append(f"{claim(check)} But {error}")
-        except Exception as error:  # noqa: BLE001 - whatever the model raises; it is raised again below
-            error.add_note(f"This came up when checking of {type(model).__name__}: {claim(check)}")
-            broken.append(f"{claim(check)} But it raises {type(error).__name__}: {error}")
-            raised.append(error)
+    with shown_as(f"check {type(model).__name__}", progress):
+        for check in each(checks, "promises"):
+            try:
+                check(case)
+            except ModelError as error:
+                broken.append(f"{claim(check)} But {error}")
+            except Exception as error:  # noqa: BLE001 - whatever the model raises; it is raised again below
+                error.add_note(f"This came up when checking of {type(model).__name__}: {claim(check)}")
+                broken.append(f"{claim(check)} But it raises {type(error).__name__}: {error}")
+                raised.append(error)
     if raised and len(raised) == len(broken):
         raise raised[0]
     if broken:

@@ -46,6 +46,7 @@ def check_purchase_model(
     seed: int = 0,
     error: float = 1e-8,
     fit: bool = False,
+    progress: bool | None = None,
 ) -> None:
     """Check that a purchase model keeps the promises that posteriors rely on.
 
@@ -69,6 +70,8 @@ def check_purchase_model(
     fit : bool
         Whether to fit simulated customers, too: diagnostics must be good, and the parameters within the 99.9 %
         intervals. That takes longer, and the priors must not exclude the parameters.
+    progress : bool, optional
+        Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def check_purchase_model(
         If a property does not hold. Names all of them, with a history, what was got and what was expected.
     """
     case = purchase_case(parameters, histories=histories, customers=customers, seed=seed, error=error)
-    run(case.model, (*PURCHASE_CHECKS, *([a_fit_finds_the_parameters] if fit else [])), case)
+    run(case.model, (*PURCHASE_CHECKS, *([a_fit_finds_the_parameters] if fit else [])), case, progress=progress)
 
 
 def check_spend_model(
@@ -86,6 +89,7 @@ def check_spend_model(
     seed: int = 0,
     error: float = 1e-8,
     fit: bool = False,
+    progress: bool | None = None,
 ) -> None:
     """Check that a spend model keeps the promises that posteriors rely on.
 
@@ -97,7 +101,7 @@ def check_spend_model(
     ----------
     parameters : for example ``GammaGamma.Parameters(p=6.25, q=3.74, gamma=15.44)``
         The model and where to check it.
-    customers, seed, error, fit
+    customers, seed, error, fit, progress
         As for :func:`check_purchase_model`.
 
     Raises
@@ -106,7 +110,7 @@ def check_spend_model(
         If a property does not hold. Names all of them.
     """
     case = spend_case(parameters, customers=customers, seed=seed, error=error)
-    run(case.model, (*SPEND_CHECKS, *([a_fit_finds_the_parameters] if fit else [])), case)
+    run(case.model, (*SPEND_CHECKS, *([a_fit_finds_the_parameters] if fit else [])), case, progress=progress)
 
 
 def check_contract_model(
@@ -116,6 +120,7 @@ def check_contract_model(
     seed: int = 0,
     error: float = 1e-8,
     fit: bool = False,
+    progress: bool | None = None,
 ) -> None:
     """Check that a contract model keeps the promises that posteriors rely on.
 
@@ -127,7 +132,7 @@ def check_contract_model(
     ----------
     parameters : for example ``ShiftedBetaGeometric.Parameters(gamma=0.7, delta=1.4)``
         The model and where to check it.
-    customers, seed, error, fit
+    customers, seed, error, fit, progress
         As for :func:`check_purchase_model`.
 
     Raises
@@ -136,4 +141,4 @@ def check_contract_model(
         If a property does not hold. Names all of them.
     """
     case = contract_case(parameters, customers=customers, seed=seed, error=error)
-    run(case.model, (*CONTRACT_CHECKS, *([a_fit_finds_the_parameters] if fit else [])), case)
+    run(case.model, (*CONTRACT_CHECKS, *([a_fit_finds_the_parameters] if fit else [])), case, progress=progress)

@@ -15,6 +15,7 @@ from kundenwert.errors import ComparisonWarning, DataError, SpecificationError
 from kundenwert.fitting import fit
 from kundenwert.histories import CampaignLog
 from kundenwert.posterior.summary import check_interval
+from kundenwert.progress import shown_as
 from kundenwert.winback.comparison import Outcome, difference
 from kundenwert.winback.forecast import Forecast
 from kundenwert.winback.outcomes import log_of, outcomes_of, pooled
@@ -118,6 +119,7 @@ def evaluate_campaign(
     method: ImportanceSampling | NUTS | MAP | None = None,
     interval: float = 0.90,
     seed: int | None = None,
+    progress: bool | None = None,
 ) -> CampaignEvaluation:
     """Compare the contacted with the held-out to whom the plan would have made an offer, and learn from both.
 
@@ -150,6 +152,8 @@ def evaluate_campaign(
         Probability of the intervals.
     seed : int, optional
         Makes the fit reproducible.
+    progress : bool, optional
+        Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
     Raises
     ------
@@ -183,15 +187,16 @@ def evaluate_campaign(
         )
         warnings.warn(message, ComparisonWarning, stacklevel=2)
     log = log_of(plan, frame)
-    return CampaignEvaluation(
-        profit=observed.profit(interval),
-        by_offer=observed.by_offer(interval),
-        calibration=observed.calibration(interval),
-        response=_learned(plan, [*earlier, log], method, seed) if learn else None,
-        offers=observed.next_offers(interval),
-        log=log,
-        interval=float(interval),
-    )
+    with shown_as("evaluation", progress):
+        return CampaignEvaluation(
+            profit=observed.profit(interval),
+            by_offer=observed.by_offer(interval),
+            calibration=observed.calibration(interval),
+            response=_learned(plan, [*earlier, log], method, seed) if learn else None,
+            offers=observed.next_offers(interval),
+            log=log,
+            interval=float(interval),
+        )
 
 
 @final

@@ -12,6 +12,7 @@ from kundenwert.errors import SpecificationError
 from kundenwert.histories.base import as_histories
 from kundenwert.posterior.campaign import CampaignPosterior
 from kundenwert.posterior.summary import check_interval
+from kundenwert.progress import shown_as
 from kundenwert.scalars import check_seed, is_number
 from kundenwert.winback.deciding import Decided
 from kundenwert.winback.lots import HOLD_OUT, lots
@@ -60,6 +61,7 @@ def plan_winback(
     draws: int = 200,
     interval: float = 0.90,
     seed: int | None = None,
+    progress: bool | None = None,
 ) -> WinbackPlan:
     """Whom to make which offer, so that what it brings beyond doing nothing is largest, all costs paid.
 
@@ -114,6 +116,8 @@ def plan_winback(
         Makes the plan reproducible: who is held out, and who comes first of customers who are alike. Both hang on the
         seed and the ids of customers, and not on their order. Without one, a seed is drawn and recorded. Take another
         one for the next campaign, or the same customers are held out again.
+    progress : bool, optional
+        Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
     Returns
     -------
@@ -163,8 +167,9 @@ def plan_winback(
     eligible = eligible_for(setting.offers, setting.histories, silence, customers)
     positions = np.flatnonzero(eligible.any(axis=1))
     held = _held_out(setting.histories.customer_id.take(positions), hold_out, seed)
-    decided = Decided(setting, positions, eligible[positions], held=held, waits=every_wait, interval=interval)
-    return decided.plan(budget, hard_cap, hard_cap_probability, hold_out)
+    with shown_as("plan", progress):
+        decided = Decided(setting, positions, eligible[positions], held=held, waits=every_wait, interval=interval)
+        return decided.plan(budget, hard_cap, hard_cap_probability, hold_out)
 
 
 def _held_out(customer_id: pd.Index, share: float, seed: int) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from kundenwert.economics.value.valuation import PARTS, valuation
 from kundenwert.errors import DataError
 from kundenwert.histories.base import as_histories
 from kundenwert.posterior.summary import Estimate, check_interval, summarise
+from kundenwert.progress import shown_as
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoDataFrame
@@ -119,6 +120,7 @@ def customer_equity(
     renewal_due: bool = False,
     dependence: SpendDependence | None = None,
     interval: float = 0.90,
+    progress: bool | None = None,
 ) -> CustomerEquity:
     """The expected net present value of all customers together, by group, and how concentrated it is.
 
@@ -157,6 +159,8 @@ def customer_equity(
         by :func:`kundenwert.net_present_value`.
     interval : float
         Probability of the equal-tailed intervals.
+    progress : bool, optional
+        Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
     Returns
     -------
@@ -191,17 +195,18 @@ def customer_equity(
         raise DataError(message)
     groups = Groups.of(by, histories.customer_id)
     to_date = None if contribution is None else contributions(contribution, histories.customer_id)
-    values = valuation(
-        purchases,
-        spend,
-        histories,
-        economics,
-        horizon=horizon,
-        customers=customers,
-        renewal_due=renewal_due,
-        dependence=dependence,
-    )
-    return equity_of(values, groups, to_date, horizon=horizon, interval=interval, currency=economics.currency)
+    with shown_as("customer equity", progress):
+        values = valuation(
+            purchases,
+            spend,
+            histories,
+            economics,
+            horizon=horizon,
+            customers=customers,
+            renewal_due=renewal_due,
+            dependence=dependence,
+        )
+        return equity_of(values, groups, to_date, horizon=horizon, interval=interval, currency=economics.currency)
 
 
 def equity_of(

@@ -18,6 +18,7 @@ from kundenwert.errors import DurationError, SpecificationError
 from kundenwert.posterior.contract import ContractPosterior
 from kundenwert.posterior.spend import SpendPosterior
 from kundenwert.posterior.summary import check_interval
+from kundenwert.progress import each, shown_as
 from kundenwert.scalars import check_count
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def new_customer_value(
     interval: float = 0.90,
     futures: int = 20_000,
     seed: int = 1,
+    progress: bool | None = None,
 ) -> NewCustomerValue:
     """Value of a new customer as of the first purchase, what winning one may cost, and when that is paid back.
 
@@ -76,6 +78,8 @@ def new_customer_value(
         How many single customers to simulate, for their time of payback; with 0 it is left out.
     seed : int
         Of these: the same seed gives the same customers.
+    progress : bool, optional
+        Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
     Returns
     -------
@@ -112,29 +116,30 @@ def new_customer_value(
     with_cohorts = any(isinstance(one.purchases, ContractPosterior) and one.purchases.model.cohorts for one in channels)
     every_years = _in_years(every, channels[0])
     rows: list[NewcomerRow] = []
-    for channel in channels:
-        posterior = channel.purchases
-        if isinstance(posterior, ContractPosterior):
-            posterior = posterior.of_all_cohorts()
-        length = _length(horizon, posterior)
-        terms = NewcomerTerms.of(
-            economics,
-            channel.spend,
-            acquisition_cost=channel.acquisition_cost,
-            first=first_purchase,
-            first_amount=channel.first_amount,
-        )
-        amounts = channel.spend if isinstance(channel.spend, SpendPosterior) else None
-        for cells in new_cells(posterior, every_years):
-            label: list[str | int] = [] if channel.name is None else [channel.name]
-            if with_cohorts:
-                label.append(cells.cohorts[int(cells["cohort"][0])] if cells.cohorts else "all")
-            newcomer = Newcomer.of(posterior, amounts, cells, economics, terms, length=length)
-            per_unit = 1.0 if newcomer.counts else periods_per_year(cells) / units_per_year(unit)
-            paybacks = {AVERAGE: payback_of_average(newcomer) / per_unit}
-            if futures:
-                paybacks[SINGLE] = payback_of_single(newcomer, futures, [seed, len(rows)]) / per_unit
-            rows.append(NewcomerRow(label=tuple(label), newcomer=newcomer, per_unit=per_unit, paybacks=paybacks))
+    with shown_as("new customers", progress):
+        for channel in each(channels, "channels"):
+            posterior = channel.purchases
+            if isinstance(posterior, ContractPosterior):
+                posterior = posterior.of_all_cohorts()
+            length = _length(horizon, posterior)
+            terms = NewcomerTerms.of(
+                economics,
+                channel.spend,
+                acquisition_cost=channel.acquisition_cost,
+                first=first_purchase,
+                first_amount=channel.first_amount,
+            )
+            amounts = channel.spend if isinstance(channel.spend, SpendPosterior) else None
+            for cells in new_cells(posterior, every_years):
+                label: list[str | int] = [] if channel.name is None else [channel.name]
+                if with_cohorts:
+                    label.append(cells.cohorts[int(cells["cohort"][0])] if cells.cohorts else "all")
+                newcomer = Newcomer.of(posterior, amounts, cells, economics, terms, length=length)
+                per_unit = 1.0 if newcomer.counts else periods_per_year(cells) / units_per_year(unit)
+                paybacks = {AVERAGE: payback_of_average(newcomer) / per_unit}
+                if futures:
+                    paybacks[SINGLE] = payback_of_single(newcomer, futures, [seed, len(rows)]) / per_unit
+                rows.append(NewcomerRow(label=tuple(label), newcomer=newcomer, per_unit=per_unit, paybacks=paybacks))
     names = (*(["channel"] if isinstance(purchases, Mapping) else []), *(["cohort"] if with_cohorts else []))
     return NewCustomerValue.of(rows, names, unit=unit, interval=interval, currency=economics.currency)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from kundenwert.economics.realised.realisation import realisation
 from kundenwert.errors import SpecificationError
 from kundenwert.posterior.summary import check_interval, quantile
+from kundenwert.progress import shown_as
 from kundenwert.scalars import check_count, is_number
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def realised_value(
     interval: float = 0.90,
     worst: float = 0.05,
     risk_aversion: float | None = None,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Distribution of the net present value that a customer will really have, from simulated futures.
 
@@ -75,6 +77,8 @@ def realised_value(
         Share of the worst futures that the expected shortfall averages over.
     risk_aversion : float, optional
         Constant absolute risk aversion κ, per unit of money, of the certainty equivalent -log(E exp(-κ NPV))/κ.
+    progress : bool, optional
+        Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
     Returns
     -------
@@ -91,17 +95,18 @@ def realised_value(
     """
     tail = (1 - check_interval(interval)) / 2
     _check(worst, risk_aversion, seed)
-    found = realisation(
-        purchases,
-        spend,
-        histories,
-        economics,
-        horizon=horizon,
-        futures=futures,
-        seed=seed,
-        customers=customers,
-        renewal_due=renewal_due,
-    )
+    with shown_as("realised value", progress):
+        found = realisation(
+            purchases,
+            spend,
+            histories,
+            economics,
+            horizon=horizon,
+            futures=futures,
+            seed=seed,
+            customers=customers,
+            renewal_due=renewal_due,
+        )
 
     def summary(values: Array) -> Array:
         ordered = np.sort(values, axis=1)
@@ -117,7 +122,8 @@ def realised_value(
             columns.append(_certainty_equivalent(ordered, float(risk_aversion)))
         return np.stack(columns, axis=1)
 
-    table = found.of_rows(summary)[found.index]
+    with shown_as("realised value", progress):
+        table = found.of_rows(summary)[found.index]
     names = [*COLUMNS, "certainty_equivalent"][: table.shape[1]]
     return pd.DataFrame(table, columns=names, index=histories.customer_id)
 

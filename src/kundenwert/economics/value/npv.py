@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.economics.value.valuation import PARTS, valuation
+from kundenwert.progress import shown_as
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoDataFrame
@@ -34,6 +35,7 @@ def net_present_value(
     renewal_due: bool = False,
     dependence: SpendDependence | None = None,
     interval: float = 0.90,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Expected net present value of what is still to come, per customer, and its parts.
 
@@ -66,6 +68,8 @@ def net_present_value(
         its posterior mean.
     interval : float
         Probability of the equal-tailed interval.
+    progress : bool, optional
+        Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
     Returns
     -------
@@ -80,17 +84,18 @@ def net_present_value(
     MissingInformationError
         If the histories have no amounts, or a table of customers is missing.
     """
-    values = valuation(
-        purchases,
-        spend,
-        histories,
-        economics,
-        horizon=horizon,
-        customers=customers,
-        renewal_due=renewal_due,
-        dependence=dependence,
-    )
-    return table_of_values(values, histories.customer_id, interval)
+    with shown_as("net present value", progress):
+        values = valuation(
+            purchases,
+            spend,
+            histories,
+            economics,
+            horizon=horizon,
+            customers=customers,
+            renewal_due=renewal_due,
+            dependence=dependence,
+        )
+        return table_of_values(values, histories.customer_id, interval)
 
 
 def table_of_values(values: Valuation, customer_id: pd.Index, interval: float) -> pd.DataFrame:

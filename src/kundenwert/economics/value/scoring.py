@@ -13,6 +13,7 @@ from kundenwert.errors import SpecificationError
 from kundenwert.posterior.purchase import PurchasePosterior
 from kundenwert.posterior.spend import SpendPosterior
 from kundenwert.posterior.summary import summarise_all
+from kundenwert.progress import shown_as
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoDataFrame
@@ -35,6 +36,7 @@ def score(
     customers: IntoDataFrame | None = None,
     dependence: SpendDependence | None = None,
     interval: float = 0.90,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Score customers: one row each, in the order of the histories, indexed by ``customer_id``.
 
@@ -58,6 +60,8 @@ def score(
         corrected for it, as by :func:`kundenwert.net_present_value`; the other columns are not.
     interval : float
         Probability of the equal-tailed intervals.
+    progress : bool, optional
+        Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
     Returns
     -------
@@ -74,14 +78,15 @@ def score(
         )
         raise SpecificationError(message)
     length = check_duration(horizon, "horizon").in_unit(purchases.unit)
-    values = valuation(
-        purchases, spend, histories, economics, horizon=horizon, customers=customers, dependence=dependence
-    )
-    value = values.summaries(interval)["npv"]
-    expected_spend = spend.expected_spend(histories, interval=interval)
-    cells = histories.in_unit(purchases.unit).cells(purchases.model)
-    of_cells = purchases.of_cells
-    overview = summarise_all(len(cells), of_cells.draws, 3, of_cells.overview(cells, length), interval=interval)
+    with shown_as("score", progress):
+        values = valuation(
+            purchases, spend, histories, economics, horizon=horizon, customers=customers, dependence=dependence
+        )
+        value = values.summaries(interval)["npv"]
+        expected_spend = spend.expected_spend(histories, interval=interval)
+        cells = histories.in_unit(purchases.unit).cells(purchases.model)
+        of_cells = purchases.of_cells
+        overview = summarise_all(len(cells), of_cells.draws, 3, of_cells.overview(cells, length), interval=interval)
     p_alive, expected_purchases, return_probability = (
         summary.at(cells.index).to_pandas(histories.customer_id) for summary in overview
     )
