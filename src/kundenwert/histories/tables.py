@@ -134,7 +134,7 @@ def _streamed(native: IntoDataFrame, name: str) -> Table:
 
 def _refuse_name(column: object, table: Table, name: str) -> NoReturn:
     if isinstance(column, int):
-        remedy = f"name columns by text: log = log.rename(columns=str) in pandas, and then {str(column)!r}"
+        remedy = f"name columns by text, in pandas: log = log.rename(columns=str), and then give {str(column)!r}"
     elif isinstance(column, (pd.Series, pd.Index)) or hasattr(column, "__len__"):
         remedy = f"put the values into a column of {name} and give its name"
     else:

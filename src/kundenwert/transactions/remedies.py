@@ -63,13 +63,13 @@ def format_hint(known: Objects, series: Column, column: str) -> str:
     sample = pd.Series(pd.unique(pd.Series(known[:SAMPLE], dtype=object)), dtype="str").str.strip()
     if all(ISO.fullmatch(text) for text in sample):
         return "these look like ISO dates: pass parse_dates=True"
+    if sample.str.fullmatch(r"(\d{10}|\d{13}|\d{16}|\d{19})([.]\d+)?").all():
+        line = epoch_line(series, column, float(sample.iloc[0]))
+        return f"these look like seconds (or smaller units) since 1970: {line}"
     if fitting := _formats(sample):
         formats = " or ".join(f"time_format={found!r}" for found in fitting)
         which = "" if len(fitting) == 1 else ", whichever is meant"
         return f"pass {formats}{which}"
-    if sample.str.fullmatch(r"\d{9,19}([.]\d+)?").all():
-        line = epoch_line(series, column, float(sample.iloc[0]))
-        return f"these look like seconds (or smaller units) since 1970: {line}"
     return "say how they are written, for example time_format='%d.%m.%Y' (or parse_dates=True for ISO dates)"
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kundenwert.duration import Resolution
 
-    type Day = str | date | np.datetime64
+    type Day = str | date | np.datetime64 | pd.Period
     type Times = NDArray[np.datetime64]
     type Integers = NDArray[np.int64]
 

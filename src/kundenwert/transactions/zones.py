@@ -64,8 +64,10 @@ def wall_clock(instants: Times, zone: str) -> Times:
 
 
 def _known(name: str) -> bool:
+    if not name:
+        return False
     try:
         pd.Timestamp(0).tz_localize("UTC").tz_convert(name)
     except (KeyError, ValueError, TypeError, OSError):
         return False
-    return bool(name)
+    return True

@@ -1,0 +1,167 @@
+"""Frames of many libraries: read, or told how to become one that is."""
+
+import datetime as dt
+import types
+
+import dask.dataframe as dd
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import kundenwert as kw
+from kundenwert.errors import ColumnError, DataError
+from tests.reading.remedies import mended
+
+FRAME = pd.DataFrame({"who": ["a", "b", "a"], "when": pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-05"])})
+TABLE = pa.Table.from_pandas(FRAME)
+
+
+def frequencies(log, **arguments):
+    made = kw.summarize(log, **({"customer": "who", "time": "when"} | arguments))
+    return dict(zip(made.customer_id.tolist(), made.frequency.tolist(), strict=True))
+
+
+class Stream:
+    """Anything that streams Arrow data, here for the first time only."""
+
+    def __init__(self):
+        self.reads = 0
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        self.reads += 1
+        return TABLE.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        duckdb.connect().from_arrow(TABLE),
+        TABLE.to_reader(max_chunksize=1),
+        TABLE.to_batches()[0],
+        Stream(),
+        pa.concat_tables([TABLE.slice(0, 1), TABLE.slice(1)]),
+        pl.from_arrow(TABLE),
+    ],
+    ids=["DuckDB", "reader", "record batch", "stream", "chunks", "Polars"],
+)
+def test_what_streams_arrow_data_is_read(log):
+    assert frequencies(log) == {"a": 1, "b": 0}
+
+
+def test_a_stream_is_read_once():
+    stream = Stream()
+    assert frequencies(stream) == {"a": 1, "b": 0}
+    assert stream.reads == 1
+
+
+def test_a_reader_serves_all_origins():
+    rows = pa.Table.from_pandas(
+        pd.DataFrame({"who": np.repeat(np.arange(60), 2), "when": pd.date_range("2024-01-01", periods=120, freq="D")})
+    )
+    one, other = (
+        kw.rolling_origin(
+            log,
+            {"MBG/NBD": kw.MBGNBD()},
+            customer="who",
+            time="when",
+            origins=["2024-03-01", "2024-03-15"],
+            horizon=kw.weeks(4),
+            method=kw.MAP(),
+        ).table
+        for log in (rows, rows.to_reader())
+    )
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_reader_that_was_read_is_empty():
+    reader = TABLE.to_reader()
+    frequencies(reader)
+    with pytest.raises(DataError, match=r"the log has no rows.*a reader gives its rows only once"):
+        frequencies(reader)
+
+
+def test_a_stream_that_breaks_is_an_error_of_our_own():
+    broken = duckdb.connect().from_arrow(TABLE).project("error('no more') as who, \"when\"")
+    with pytest.raises(DataError, match=r"the log \(.*\) cannot be read as a table: .*no more"):
+        frequencies(broken)
+
+
+def spark(name="pyspark.sql.classic.dataframe", **methods):
+    made = type("DataFrame", (), {"__module__": name, "collect": list, "columns": []} | methods)
+    return made()
+
+
+@pytest.mark.parametrize(
+    "log, advice",
+    [
+        (dd.from_pandas(FRAME, npartitions=2), r"call \.compute\(\) and"),
+        (pl.from_pandas(FRAME).lazy(), r"call \.collect\(\) and"),
+        (spark(toPandas=None), r"call \.toPandas\(\) and"),
+        (spark(toPandas=None, toArrow=None), r"call \.toPandas\(\) or \.toArrow\(\) and"),
+    ],
+    ids=["Dask", "Polars", "PySpark 3", "PySpark 4"],
+)
+def test_lazy_frames_are_told_what_to_call(log, advice):
+    with pytest.raises(DataError, match=rf"the log is lazy \(.*\); {advice} hand in the result"):
+        frequencies(log)
+
+
+def test_the_advice_is_accepted():
+    assert frequencies(dd.from_pandas(FRAME, npartitions=2).compute()) == {"a": 1, "b": 0}
+    assert frequencies(pl.from_pandas(FRAME).lazy().collect()) == {"a": 1, "b": 0}
+
+
+@pytest.mark.parametrize(
+    "log", [None, "log.csv", {"who": [1]}, [1], np.ones((2, 2)), FRAME["who"], pl.Series([1]), types]
+)
+def test_what_is_no_frame(log):
+    with pytest.raises(DataError, match="the log must be a pandas, Polars or PyArrow data frame, got"):
+        frequencies(log)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [FRAME.set_index("who"), FRAME.set_index("when"), FRAME.set_index(["who", "when"])],
+    ids=["id", "time", "both"],
+)
+def test_what_stands_in_the_index_is_told_to_come_out(log):
+    with pytest.raises(ColumnError, match=r"the log has no column .*; it is in the index of the log") as refused:
+        frequencies(log)
+    assert frequencies(mended(log, refused.value)) == {"a": 1, "b": 0}
+
+
+def test_an_index_without_a_name_may_be_it():
+    log = FRAME.set_index("when").rename_axis(None)
+    with pytest.raises(ColumnError, match="it has 'who'; if it is the index") as refused:
+        frequencies(log)
+    assert frequencies(mended(log, refused.value)) == {"a": 1, "b": 0}
+
+
+@pytest.mark.parametrize("names", [{"customer": 0, "time": 1}, {"customer": "0", "time": "1"}], ids=["numbers", "text"])
+def test_columns_named_by_numbers(names):
+    log = FRAME.set_axis([0, 1], axis=1)
+    with pytest.raises(ColumnError, match="columns") as refused:
+        frequencies(log, **names)
+    assert frequencies(mended(log, refused.value), customer="0", time="1") == {"a": 1, "b": 0}
+
+
+@pytest.mark.parametrize(
+    "column", [FRAME["who"], FRAME["who"].to_numpy(), ["who"], None, 1.5, pl.Series(["a"]), dt.date]
+)
+def test_a_column_is_told_by_its_name(column):
+    for name in ("customer", "time") if column is None else ("customer", "time", "amount"):
+        with pytest.raises(ColumnError, match="columns of the log are told by their names, expected a string"):
+            frequencies(FRAME, **{name: column})
+
+
+@pytest.mark.parametrize(
+    "log",
+    [pd.concat([FRAME, FRAME], axis=1), pa.Table.from_arrays([TABLE["who"], TABLE["who"]], names=["who", "who"])],
+    ids=["pandas", "PyArrow"],
+)
+def test_columns_of_the_same_name(log):
+    with pytest.raises(ColumnError, match=r"the log has several columns"):
+        frequencies(log)
