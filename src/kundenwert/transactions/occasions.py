@@ -11,6 +11,8 @@ from kundenwert.histories.parts import round_amounts
 from kundenwert.transactions.repeats import repeats_among
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from kundenwert.transactions.reading import LogRows
@@ -115,20 +117,24 @@ def left_out(
     observed: NDArray[np.bool_],
     with_history: Integers,
     late: str = "first purchase after until",
+    before: Mapping[str, Integers] | None = None,
 ) -> dict[str, int]:
-    """Customers of the log without a history, by reason; `late` is what to call those who came too late."""
+    """Customers of the log without a history, by reason.
+
+    `late` is what to call those who came too late, and `before` are those who were set aside, by reason.
+    """
     remaining = np.ones(len(rows.customer_id), dtype=np.bool_)
     remaining[with_history] = False
-    reasons = {
+    reasons = dict(before or {}) | {
         late: rows.customer[~observed & ~rows.is_refund],
         "refunds only": rows.customer[rows.is_refund],
         "unusable rows only": np.arange(len(remaining)),
     }
     counts: dict[str, int] = {}
     for reason, customers in reasons.items():
-        before = int(remaining.sum())
+        so_far = int(remaining.sum())
         remaining[customers] = False
-        counts[reason] = before - int(remaining.sum())
+        counts[reason] = so_far - int(remaining.sum())
     return {reason: count for reason, count in counts.items() if count}
 
 

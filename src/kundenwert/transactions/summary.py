@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from kundenwert.duration import Resolution, TimeUnit, check_resolution, check_unit, steps_per_unit
-from kundenwert.errors import DataError, RowError
-from kundenwert.histories import Audit, CustomerHistories, Gaps, LogColumns, Spend, Steps
-from kundenwert.histories.parts import round_amounts
+from kundenwert.duration import Resolution, TimeUnit, check_resolution, check_unit
+from kundenwert.errors import DataError, FirstPurchaseWarning, RowError, SpecificationError
+from kundenwert.histories import CustomerHistories, LogColumns
 from kundenwert.histories.validation import shown
-from kundenwert.transactions.occasions import Occasions, left_out, merge
+from kundenwert.transactions.acquired import SetAside, first_purchases, set_aside
+from kundenwert.transactions.assembly import histories_of
+from kundenwert.transactions.occasions import merge
 from kundenwert.transactions.plausibility import findings, refuse_lonely_end, warn_of
 from kundenwert.transactions.reading import LogRows, check_choice, check_reading, read_log
-from kundenwert.transactions.repeats import ALIKE
 from kundenwert.transactions.times import step_label, until_step
-from kundenwert.transactions.window import with_window
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoDataFrame
@@ -48,6 +47,8 @@ def summarize(
     on_bad_rows: Literal["raise", "drop"] = "raise",
     after_until: Literal["raise", "drop"] = "drop",
     drop_duplicates: bool = False,
+    first_purchase: str | None = None,
+    customers: IntoDataFrame | None = None,
 ) -> CustomerHistories:
     """Summarize a transaction log: one history per customer, and an audit of every row.
 
@@ -98,6 +99,13 @@ def summarize(
         Whether rows that repeat another one, alike in id, time and amount, are dropped and audited, as overlapping
         exports ask for. Otherwise they are only counted in the audit. Two honest purchases of one price on one day
         look the same when times are days.
+    first_purchase
+        Column that gives the day of each customer's first purchase, in the log or else in `customers`; it is read
+        like the times of the log. Customers acquired before the first row of the log are set aside and counted in
+        the audit: of them the log has only a later part, and the models need a history from its start.
+    customers
+        Table with one row per customer, whose ids stand in a column named as in the log. It may hold more customers
+        than the log.
 
     Returns
     -------
@@ -109,11 +117,20 @@ def summarize(
     ColumnError
         If a column is missing, named twice, or of the wrong type.
     RowError
-        If a row is unusable, or lies after `until` and must not; names the first one.
+        If a row is unusable, or lies after `until` and must not; if, without `until`, the last day stands alone, far
+        from the others; or if the first purchase of a customer is not given, is given twice and differs, or lies
+        after a row. Names the first one.
     DataError
         If the log is lazy, empty, or has no purchase up to `until`.
     SpecificationError
         If another argument is out of its range.
+
+    Warns
+    -----
+    LogWarning
+        If the log can be read, but looks wrong: see :mod:`kundenwert.errors` for its kinds, each of which can be
+        silenced by itself, ``warnings.filterwarnings("ignore", category=kundenwert.errors.GuestIdWarning)``. What
+        was found stands in ``audit.findings`` as well.
 
     Examples
     --------
@@ -128,6 +145,9 @@ def summarize(
     check_unit(unit)
     check_resolution(resolution)
     check_choice(after_until, "after_until")
+    if customers is not None and first_purchase is None:
+        message = "customers is read for the first purchase only: name its column, first_purchase='…', or leave it out"
+        raise SpecificationError(message)
     columns = LogColumns(
         customer=customer,
         time=time,
@@ -144,20 +164,35 @@ def summarize(
     rows = read_log(log, columns, resolution)
     columns = replace(columns, column_zone=rows.column_zone)
     last = _last_step(rows, columns, until, resolution)
-    observed = rows.step <= last
+    in_time = rows.step <= last
     if after_until == "raise":
-        _refuse_late(rows, observed, last, resolution)
-    occasions = merge(rows, observed, net_refunds=net_refunds, drop_duplicates=drop_duplicates)
+        _refuse_late(rows, in_time, last, resolution)
+    aside = SetAside(observed=in_time)
+    if first_purchase is not None:
+        given = first_purchases(log, customers, first_purchase, rows=rows, columns=columns, resolution=resolution)
+        aside = set_aside(given, rows, in_time, columns, resolution)
+    occasions = merge(rows, aside.observed, net_refunds=net_refunds, drop_duplicates=drop_duplicates)
     if len(occasions.step) == 0:
         message = (
             f"the log has no purchase up to {step_label(last, resolution)}; "
             f"expected at least one row with an amount of zero or more; choose a later until or check the amounts"
         )
         raise DataError(message)
-    found = findings(
-        rows, observed, occasions, columns=columns, until=last, until_given=until is not None, resolution=resolution
+    made = histories_of(
+        rows, in_time, occasions, aside=aside, columns=columns, until=last, unit=unit, resolution=resolution
     )
-    made = _histories(rows, observed, occasions, columns=columns, until=last, unit=unit, resolution=resolution)
+    found = findings(
+        rows,
+        aside.observed,
+        occasions,
+        columns=columns,
+        until=last,
+        until_given=until is not None,
+        resolution=resolution,
+        first_purchases_given=first_purchase is not None,
+    )
+    if aside.missing is not None:
+        found[FirstPurchaseWarning] = aside.missing
     return replace(made, audit=replace(made.audit, findings=warn_of(found, stacklevel=2)))
 
 
@@ -177,63 +212,3 @@ def _refuse_late(rows: LogRows, observed: Mask, last: int, resolution: Resolutio
             f"({len(late):,} such rows); choose a later until, or pass after_until='drop'"
         )
         raise RowError(message)
-
-
-def _histories(
-    rows: LogRows,
-    observed: Mask,
-    occasions: Occasions,
-    *,
-    columns: LogColumns,
-    until: int,
-    unit: TimeUnit,
-    resolution: Resolution,
-) -> CustomerHistories:
-    opens = np.ones(len(occasions.step), dtype=np.bool_)
-    opens[1:] = occasions.customer[1:] != occasions.customer[:-1]
-    start = np.flatnonzero(opens)
-    end = np.append(start[1:], len(opens))
-    first, last, frequency = occasions.step[start], occasions.step[end - 1], end - start - 1
-    per_unit = steps_per_unit(unit, resolution)
-    who = occasions.customer[start]
-    dropped = {"after until": int((~observed).sum())}
-    if columns.drop_duplicates:
-        dropped[ALIKE] = len(occasions.repeats)
-    audit = Audit(
-        rows_read=rows.rows_read,
-        kept=len(occasions.step),
-        merged=occasions.merged,
-        refunds=occasions.refunds,
-        refunds_netted=occasions.refunds_netted,
-        refund_excess=occasions.refund_excess,
-        dropped=rows.dropped | {reason: count for reason, count in dropped.items() if count},
-        customers=len(who),
-        customers_left_out=left_out(rows, observed, who),
-        duplicates=len(occasions.repeats),
-    )
-    return CustomerHistories(
-        customer_id=rows.customer_id.take(who),
-        frequency=frequency,
-        recency=(last - first) / per_unit,
-        T=(until - first) / per_unit,
-        unit=unit,
-        steps=Steps(first=first, last=last, until=np.full_like(first, until), resolution=resolution),
-        gaps=Gaps(offsets=np.append(0, np.cumsum(frequency)), values=np.diff(occasions.step)[~opens[1:]]),
-        spend=None if occasions.amount is None else _spend(occasions.amount, opens),
-        audit=with_window(audit, rows, until=until, resolution=resolution),
-        columns=columns,
-    )
-
-
-def _spend(amount: NDArray[np.float64], opens: Mask) -> Spend:
-    customers = int(opens.sum())
-    who = (np.cumsum(opens) - 1)[~opens]
-    repeat = amount[~opens]
-    log = np.log(repeat, out=np.zeros_like(repeat), where=repeat > 0)
-    return Spend(
-        total=round_amounts(np.bincount(who, weights=repeat, minlength=customers)),
-        log_total=np.bincount(who, weights=log, minlength=customers),
-        log_squared_total=np.bincount(who, weights=log**2, minlength=customers),
-        positive=np.bincount(who[repeat > 0], minlength=customers),
-        first_amount=amount[opens],
-    )
