@@ -242,6 +242,13 @@ class TestDuplicates:
         pd.testing.assert_frame_equal(made.to_pandas(), once.to_pandas())
         assert made.audit.findings == {}
 
+    @pytest.mark.filterwarnings("ignore::kundenwert.errors.DuplicateRowsWarning")
+    def test_what_they_do_to_spend(self, doubled):
+        made = [summarize(doubled, until=UNTIL, drop_duplicates=drop) for drop in (False, True)]
+        means = [kw.fit(kw.GammaGamma(), h, seed=1).expected_spend(h)["mean"].mean() for h in made]
+        # the log itself has 35.28; nine honest purchases, equal to one of the same day, are dropped as well
+        assert means == [pytest.approx(45.67, abs=0.02), pytest.approx(35.27, abs=0.02)]
+
     def test_every_row_is_accounted_for(self, doubled):
         audit = summarize(doubled, until=UNTIL, drop_duplicates=True).audit
         seen = doubled[doubled["date"] <= UNTIL]
