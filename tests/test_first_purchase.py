@@ -34,6 +34,10 @@ def summary(log=LOG, **arguments):
     return kw.summarize(log, **(given | arguments))
 
 
+def plain(log, **arguments):
+    return kw.summarize(log, **({"customer": "customer_id", "time": "date", "amount": "amount"} | arguments))
+
+
 @pytest.mark.parametrize("convert", [pd.DataFrame, pl.from_pandas, lambda frame: pl.from_pandas(frame).to_arrow()])
 @pytest.mark.parametrize("apart", [False, True])
 def test_customers_acquired_before_the_log_are_set_aside_and_counted(convert, apart):
@@ -56,12 +60,11 @@ def test_new_customers_of_a_log_that_begins_in_the_middle_look_right_again():
     whole = drawn(PARETO, np.random.default_rng(2), customers=3_000, over=120, weeks=120)
     first = whole.groupby("customer_id")["date"].min().rename("first").reset_index()
     cut = whole[whole["date"] >= "2024-07-01"]
-    columns = {"customer": "customer_id", "time": "date", "amount": "amount"}
     with pytest.warns(LogBeginsLateWarning):
-        kw.summarize(cut, **columns)
-    made = kw.summarize(cut, **columns, customers=first, first_purchase="first")
+        plain(cut)
+    made = plain(cut, customers=first, first_purchase="first")
     assert made.audit.findings == {}
-    expected = kw.summarize(whole, **columns).select(made.customer_id)
+    expected = plain(whole).select(made.customer_id)
     pd.testing.assert_frame_equal(made.to_pandas(), expected.to_pandas())
     assert len(made) == (first["first"] >= "2024-07-01").sum()
 
@@ -202,6 +205,6 @@ class TestArguments:
 
     def test_types(self):
         with pytest.raises(ColumnError, match="'won' must be dates or datetimes"):
-            summary(LOG.assign(won=[dt.time(12)] * 5))
+            summary(LOG.assign(won=pd.Series([dt.time(12)] * 5, dtype=object)))
         with pytest.raises(DataError, match="customers must be a pandas, Polars or PyArrow"):
             summary(LOG.drop(columns="won"), customers=[1])
