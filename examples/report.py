@@ -65,7 +65,7 @@ def draw(
     figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
     kw.plot.lorenz(values, equity=segmentation.equity, ax=axes[0, 0])
     kw.plot.segment_map(segmentation, ax=axes[0, 1])
-    kw.plot.phase_flow(phases, unit=purchases.unit, within=kw.weeks(13), ax=axes[1, 0])
+    kw.plot.phase_flow(phases, ax=axes[1, 0])
     kw.plot.payback(new, ax=axes[1, 1])
     titles = ("Who holds the value", "Segments", "Phases of the relationship", "Payback of a new customer")
     for place, title in zip(axes.flat, titles, strict=True):

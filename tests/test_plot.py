@@ -1,5 +1,6 @@
 """Pictures: what is drawn agrees with the tables, on the axes given, and leaves nothing behind."""
 
+import re
 import sys
 from typing import Any
 
@@ -16,9 +17,9 @@ from matplotlib.figure import Figure
 import kundenwert as kw
 from kundenwert.errors import DataError, DurationError, KundenwertError, MissingPackageError, SpecificationError
 from kundenwert.plot import relationships
-from kundenwert.plot.canvas import in_words, number
 from kundenwert.plot.relationships import moves
 from tests import cdnow, contracts
+from tests.customers import histories_of
 
 SHOP = kw.Economics(margin=0.3, annual_discount_rate=0.1, order_cost=1.0, acquisition_cost=12.0, currency="$")
 THREE_YEARS = kw.years(3)
@@ -63,7 +64,7 @@ def results() -> Any:
         "counts": kw.purchase_counts(purchases, base),
         "purchases": purchases,
         "base": base,
-        "plan": plan_of(purchases, base),
+        "plan": plan_of(purchases, base.take(np.arange(120))),
         "curve": contracts.fixed(0.7, 1.2).survival_curve(up_to=kw.renewals(6)),
         "retention": contracts.fixed(0.7, 1.2).retention_curve(up_to=kw.renewals(6)),
     }
@@ -74,7 +75,7 @@ DRAW: dict[str, Any] = {
     "lorenz": lambda r, ax=None: kw.plot.lorenz(r["values"], equity=r["segmentation"].equity, ax=ax),
     "payback": lambda r, ax=None: kw.plot.payback(r["new"], ax=ax),
     "segment_map": lambda r, ax=None: kw.plot.segment_map(r["segmentation"], ax=ax),
-    "phase_flow": lambda r, ax=None: kw.plot.phase_flow(r["phases"], unit="week", within=WITHIN, ax=ax),
+    "phase_flow": lambda r, ax=None: kw.plot.phase_flow(r["phases"], ax=ax),
     "purchase_counts": lambda r, ax=None: kw.plot.purchase_counts(r["counts"], ax=ax),
     "survival": lambda r, ax=None: kw.plot.survival(r["curve"], ax=ax),
     "retention": lambda r, ax=None: kw.plot.retention(r["retention"], ax=ax),
@@ -85,7 +86,7 @@ DRAW: dict[str, Any] = {
         r["purchases"], r["base"], r["base"].customer_id[0], horizon=kw.weeks(26), ax=ax
     ),
     "uplift": lambda r, ax=None: kw.plot.uplift(r["plan"], ax=ax),
-    "profit_by_budget": lambda r, ax=None: kw.plot.profit_by_budget(r["plan"], ax=ax),
+    "profit_by_budget": lambda r, ax=None: kw.plot.profit_by_budget(r["plan"], budgets=[0, 20], ax=ax),
 }
 
 
@@ -109,6 +110,26 @@ def test_a_picture_is_drawn_on_the_axes_given_and_nowhere_else(draw, results, ax
     assert ax.get_ylabel() or ax.get_yticklabels()
     ax.figure.savefig(tmp_path / "picture.png")  # a warning, such as a label that does not fit, is an error
     assert (tmp_path / "picture.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
+def test_no_label_is_cut_off_and_no_legend_hides_a_line(draw, results):
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")  # as without axes
+    ax = draw(results, figure.add_subplot())
+    figure.draw_without_rendering()
+    legend = ax.get_legend()
+    for text in (ax.xaxis.label, ax.yaxis.label, *ax.texts, *(() if legend is None else legend.get_texts())):
+        if not text.get_text():
+            continue
+        box = text.get_window_extent()
+        assert figure.bbox.x0 - 1 <= box.x0 <= box.x1 <= figure.bbox.x1 + 1, text
+        assert figure.bbox.y0 - 1 <= box.y0 <= box.y1 <= figure.bbox.y1 + 1, text
+    if legend is not None:
+        around = legend.get_window_extent()
+        for line in ax.lines:
+            points = line.get_transform().transform(np.column_stack(line.get_data(orig=False)))
+            inside = (points > around.p0).all(axis=1) & (points < around.p1).all(axis=1)
+            assert not inside.any(), line
 
 
 @pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
@@ -242,6 +263,20 @@ def test_phase_flow_counts_who_moves_on(results, ax):
     assert (phases["phase"] == "established").sum() > bars[1][2].get_width() > 0
 
 
+def test_the_table_of_phases_knows_its_unit(results, ax):
+    phases = results["phases"]
+    kw.plot.phase_flow(phases, ax=ax)
+    assert ax.get_xlabel() == "customers (hatched: moving on within 13 weeks)"
+    given: Any = Figure().add_subplot()
+    kw.plot.phase_flow(phases, unit="week", within=WITHIN, ax=given)
+    for mine, theirs in zip(ax.patches, given.patches, strict=True):
+        assert mine.get_width() == theirs.get_width()
+    nameless = phases.copy()
+    nameless.attrs = {}
+    with pytest.raises(SpecificationError, match=r"unit=purchases\.unit"):
+        kw.plot.phase_flow(nameless, ax=ax)
+
+
 def test_moves_follow_the_time_and_its_unit(results):
     phases = results["phases"]
     by_weeks, by_days = (moves(phases, unit="week", within=within) for within in (kw.weeks(4), kw.days(28)))
@@ -306,18 +341,25 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, results)
     assert isinstance(caught.value, ImportError)
 
 
-def test_numbers_and_times_in_words():
-    assert [number(value) for value in (0.0, -0.25, 1234.5, 12.0, -1e6)] == ["0", "−0.25", "1,234", "12", "−1,000,000"]
-    times = (kw.weeks(13), kw.years(1), kw.opportunities(1), kw.opportunities(3))
-    assert [in_words(time) for time in times] == ["13 weeks", "1 year", "1 opportunity", "3 opportunities"]
-
-
 def test_return_curves_are_return_probabilities(results, ax):
     purchases, base = results["purchases"], results["base"]
     kw.plot.return_curves(purchases, base, base.customer_id[:2].tolist(), horizon=kw.weeks(26), ax=ax)
     wanted = purchases.return_probability(base, horizon=kw.weeks(26))["mean"].iloc[:2]
     assert [line.get_ydata()[-1] for line in ax.lines[:2]] == pytest.approx(wanted.tolist())
     assert [line.get_ydata()[0] for line in ax.lines[:2]] == [0, 0]
+
+
+def test_return_curves_take_one_customer_as_their_sibling_does(results, ax):
+    purchases, base = results["purchases"], results["base"]
+    one = base.customer_id[0]
+    kw.plot.return_curves(purchases, base, one, ax=ax)
+    wanted = purchases.return_probability(base.take([0]), horizon=kw.years(1))["mean"].iloc[0]
+    assert ax.lines[0].get_ydata()[-1] == pytest.approx(wanted)
+    named = histories_of(np.array([3, 1]), 20.0, 30.0, unit="week", customer_id=["ab", "c"])
+    other = Figure().add_subplot()
+    kw.plot.return_curves(purchases, named, "ab", horizon=kw.weeks(4), ax=other)
+    assert [line.get_label() for line in other.lines] == ["ab: 4 purchases, silent for 10 weeks"]
+    kw.plot.states_in_silence(purchases, named, "ab", ax=Figure().add_subplot())
 
 
 def test_states_sum_to_one_and_are_those_of_today_where_today_is(results, ax):
@@ -334,6 +376,37 @@ def test_uplift_shows_every_customer_of_the_plan(results, ax):
     counts = plan.table["decision"].value_counts()
     assert drawn == {name: number for name, number in counts.items() if number > 2 and name in drawn}
     assert sum(drawn.values()) >= len(plan.table) - 4
+
+
+def test_uplift_names_the_offer_of_each_curve(results, ax):
+    kw.plot.uplift(results["plan"], ax=ax)
+    assert [text.get_text() for text in ax.texts] == ["voucher"]
+
+
+def test_pictures_speak_german(results):
+    for draw in (
+        lambda ax: kw.plot.lorenz(results["values"], language="de", ax=ax),
+        lambda ax: kw.plot.payback(results["new"], currency="EUR", language="de", ax=ax),
+        lambda ax: kw.plot.phase_flow(results["phases"], language="de", ax=ax),
+    ):
+        axes = Figure().add_subplot()
+        draw(axes)
+        words = " ".join([axes.get_xlabel(), axes.get_ylabel(), *(text.get_text() for text in axes.texts)])
+        assert re.search(r"besten|Deckungsbeitrag|Kunden", words)
+        assert not re.search(r"best \d|contribution|customers", words)
+    with pytest.raises(SpecificationError, match="language takes one of 'en', 'de', got 'fr'"):
+        kw.plot.lorenz(results["values"], language="fr")
+
+
+def test_few_customers_are_drawn_where_they_are(ax):
+    values = pd.DataFrame({"mean": [8.0, 1.5, 0.5], "lower": [7.0, 1.0, 0.2], "upper": [9.0, 2.0, 1.0]})
+    kw.plot.lorenz(values, ax=ax)
+    assert (ax.lines[-1].get_xdata()[0], ax.lines[-1].get_ydata()[0]) == pytest.approx((1 / 3, 0.8))  # on the curve
+    assert ax.texts[0].get_text() == "the best 33.3 % hold 80 %"
+    ranks = Figure().add_subplot()
+    kw.plot.value_by_rank(values, ax=ranks)
+    assert ranks.get_xticks().tolist() == [1, 2, 3]
+    assert ranks.get_ylim()[0] == 0
 
 
 def test_profit_by_budget_is_the_table(results, ax):

@@ -12,10 +12,11 @@ from kundenwert.errors import ColumnError, DataError, MissingPackageError, Speci
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.text import Text
 
-    from kundenwert.duration import Horizon
+    from kundenwert.language import Language
 
     type Corner = Literal["upper left", "upper right", "lower left", "lower right", "best"]
 
@@ -33,14 +34,15 @@ __all__ = [
     "canvas",
     "check_interval_table",
     "check_matplotlib",
-    "in_percent",
-    "in_words",
     "key",
+    "key_below",
     "label",
     "literal",
     "money",
-    "number",
+    "percent_ticks",
     "plain_ticks",
+    "shortened",
+    "whole_ticks",
 ]
 
 # Told apart by lightness as well, so that they survive colour blindness and a black-and-white printer
@@ -55,6 +57,7 @@ GREY: Final = "#5a6470"
 GRID: Final = "#e6e9ec"
 COLOURS: Final = (BLUE, ORANGE, TEAL, "#7b4fa3", "#a08a1c", SILVER)
 SIZE: Final = (6.4, 4.4)
+LONGEST_NAME: Final = 28  # letters
 
 
 def check_matplotlib() -> None:
@@ -111,9 +114,40 @@ def label(ax: Axes, *, x: str = "", y: str = "") -> None:
     literal(ax.set_xlabel(x, color=GREY), ax.set_ylabel(y, color=GREY))
 
 
-def key(ax: Axes, loc: Corner, *, reverse: bool = False, markers: float = 1.0) -> None:
+def key(ax: Axes, loc: Corner, *, markers: float = 1.0) -> None:
     """Draw the legend; `markers` are drawn so much larger there."""
-    legend = ax.legend(frameon=False, labelcolor=INK, loc=loc, fontsize="small", reverse=reverse, markerscale=markers)
+    legend = ax.legend(frameon=False, labelcolor=INK, loc=loc, fontsize="small", markerscale=markers)
+    literal(*legend.get_texts())
+
+
+def key_below(
+    ax: Axes,
+    *,
+    columns: int = 1,
+    reverse: bool = False,
+    markers: float = 1.0,
+    handles: Sequence[Artist] | None = None,
+) -> None:
+    """Draw the legend below the axes, where it hides nothing; of all that has a label, or of `handles`."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # noqa: S101 - axes belong to a figure
+    below = ax.transAxes + ScaledTranslation(0, -0.62, figure.dpi_scale_trans)  # inches: ticks and name of the axis
+    shown = ax.get_legend_handles_labels()[0] if handles is None else handles
+    legend = ax.legend(
+        handles=shown,
+        frameon=False,
+        labelcolor=INK,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        bbox_transform=below,
+        borderaxespad=0.0,
+        fontsize="small",
+        ncols=columns,
+        reverse=reverse,
+        markerscale=markers,
+    )
     literal(*legend.get_texts())
 
 
@@ -128,37 +162,39 @@ def money(what: str, currency: str) -> str:
     if not isinstance(currency, str):
         message = f"currency is a label such as 'EUR', got {currency!r}"
         raise SpecificationError(message)
-    return f"{what}, {currency}" if currency else what
+    return f"{what}, {shortened(currency)}" if currency else what
 
 
-def number(value: float) -> str:
-    """A number for people: 12,000 or 0.25, with a minus sign."""
-    size = abs(value)
-    text = f"{size:,.0f}" if size >= 1000 or size == int(size) else f"{size:,.4g}"
-    return f"−{text}" if value < 0 and text != "0" else text
+def shortened(name: str) -> str:
+    """A name from the data, in one line that does not burst the picture."""
+    line = " ".join(name.split())
+    return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 1]}…"
 
 
-def in_percent(share: float) -> str:
-    """A share for people: 73 %."""
-    return f"{100 * share:.3g} %"
-
-
-def in_words(horizon: Horizon) -> str:
-    """A length of time as people say it: 13 weeks."""
-    name, _, length = repr(horizon).rstrip(")").partition("(")
-    if length == "1":
-        name = "opportunity" if name == "opportunities" else name.removesuffix("s")
-    return f"{length} {name}"
-
-
-def plain_ticks(ax: Axes, *, x: bool = False, y: bool = False) -> None:
+def plain_ticks(ax: Axes, language: Language, *, x: bool = False, y: bool = False) -> None:
     """Write numbers at the ticks, never powers of ten."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     for wanted, axis in ((x, ax.xaxis), (y, ax.yaxis)):
         if wanted:
-            axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: language.plain(value)))
             axis.set_minor_formatter(NullFormatter())
+
+
+def percent_ticks(ax: Axes, language: Language, *, x: bool = False, y: bool = False) -> None:
+    """Write shares at the ticks in per cent."""
+    for wanted, axis in ((x, ax.xaxis), (y, ax.yaxis)):
+        if wanted:
+            axis.set_major_formatter(lambda value, _: language.percent(value))
+
+
+def whole_ticks(ax: Axes, *, x: bool = False, y: bool = False) -> None:
+    """Ticks at whole numbers only, few enough to be read: there is no half a customer."""
+    from matplotlib.ticker import MaxNLocator
+
+    for wanted, axis in ((x, ax.xaxis), (y, ax.yaxis)):
+        if wanted:
+            axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
 
 def check_interval_table(table: object, remedy: str, names: Sequence[str] = ("mean", "lower", "upper")) -> pd.DataFrame:

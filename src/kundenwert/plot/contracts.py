@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kundenwert.plot.canvas import BLUE, COLOURS, canvas, check_interval_table, in_percent, key, label
+from kundenwert.language import language_of, mark
+from kundenwert.plot.canvas import (
+    BLUE,
+    COLOURS,
+    canvas,
+    check_interval_table,
+    key,
+    label,
+    percent_ticks,
+    plain_ticks,
+    shortened,
+    whole_ticks,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,13 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["retention", "survival"]
 
 
-def survival(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def survival(curve: pd.DataFrame, *, language: str = "en", ax: Axes | None = None) -> Axes:
     """Share of new contracts that are still active after each renewal, with its interval.
 
     Parameters
     ----------
     curve : pandas.DataFrame
         The table of :meth:`kundenwert.ContractPosterior.survival_curve`; each cohort has a curve.
+    language : str
+        Of the labels and numbers: ``"en"`` or ``"de"``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default a new figure.
 
@@ -37,16 +51,18 @@ def survival(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     DataError
         If the table is of another kind.
     """
-    return _drawn(curve, "contracts still active", "survival_curve", ax)
+    return _drawn(curve, mark("contracts still active"), "survival_curve", language, ax)
 
 
-def retention(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def retention(curve: pd.DataFrame, *, language: str = "en", ax: Axes | None = None) -> Axes:
     """Share of the contracts still active that are renewed at each renewal, with its interval.
 
     Parameters
     ----------
     curve : pandas.DataFrame
         The table of :meth:`kundenwert.ContractPosterior.retention_curve`; each cohort has a curve.
+    language : str
+        Of the labels and numbers: ``"en"`` or ``"de"``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default a new figure.
 
@@ -62,15 +78,16 @@ def retention(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     DataError
         If the table is of another kind.
     """
-    return _drawn(curve, "renewed, of those still active", "retention_curve", ax)
+    return _drawn(curve, mark("renewed, of those still active"), "retention_curve", language, ax)
 
 
-def _drawn(curve: pd.DataFrame, name: str, source: str, ax: Axes | None) -> Axes:
+def _drawn(curve: pd.DataFrame, name: str, source: str, language: str, ax: Axes | None) -> Axes:
+    speaks = language_of(language)
     table = check_interval_table(curve, f"hand in the table of ContractPosterior.{source}(…)")
     ax = canvas(ax)
     if isinstance(table.index, pd.MultiIndex):
         cohorts = list(table.index.get_level_values(0).unique())
-        curves = {str(cohort): table.xs(cohort) for cohort in cohorts}
+        curves = {shortened(str(cohort)): table.xs(cohort) for cohort in cohorts}
     else:
         curves = {"": table}
     for place, (title, of_cohort) in enumerate(curves.items()):
@@ -79,8 +96,10 @@ def _drawn(curve: pd.DataFrame, name: str, source: str, ax: Axes | None) -> Axes
         ax.fill_between(renewal, of_cohort["lower"], of_cohort["upper"], color=colour, alpha=0.25, linewidth=0)
         ax.plot(renewal, of_cohort["mean"], "o-", color=colour, linewidth=1.8, markersize=4, label=title)
     ax.set_ylim(0, 1.02)
-    ax.yaxis.set_major_formatter(lambda value, _: in_percent(value))
-    label(ax, x="renewal", y=name)
+    percent_ticks(ax, speaks, y=True)
+    plain_ticks(ax, speaks, x=True)
+    whole_ticks(ax, x=True)
+    label(ax, x=speaks.say(mark("renewals")), y=speaks.say(name))
     if "" not in curves:
         key(ax, "best")
     return ax

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kundenwert.plot.canvas import BLUE, INK, LIGHT_BLUE, canvas, check_interval_table, key, label, plain_ticks
+from kundenwert.language import language_of, mark
+from kundenwert.plot.canvas import (
+    BLUE,
+    INK,
+    LIGHT_BLUE,
+    canvas,
+    check_interval_table,
+    key,
+    label,
+    plain_ticks,
+    whole_ticks,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,13 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["purchase_counts"]
 
 
-def purchase_counts(counts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def purchase_counts(counts: pd.DataFrame, *, language: str = "en", ax: Axes | None = None) -> Axes:
     """Customers by their number of repeat purchases: bars are observed, dots with intervals expected.
 
     Parameters
     ----------
     counts : pandas.DataFrame
         The table of :func:`kundenwert.purchase_counts`.
+    language : str
+        Of the labels and numbers: ``"en"`` or ``"de"``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default a new figure.
 
@@ -37,15 +50,25 @@ def purchase_counts(counts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     DataError
         If the table is of another kind.
     """
+    speaks = language_of(language)
     remedy = "hand in the table of kundenwert.purchase_counts(…)"
     table = check_interval_table(counts, remedy, ["observed", "expected", "lower", "upper"])
     ax = canvas(ax)
     place = np.arange(len(table))
-    ax.bar(place, table["observed"], color=LIGHT_BLUE, width=0.7, label="observed")
+    ax.bar(place, table["observed"], color=LIGHT_BLUE, width=0.7, label=speaks.say(mark("observed")))
     ax.vlines(place, table["lower"], table["upper"], color=INK, linewidth=1.4)
-    ax.plot(place, table["expected"], "o", color=BLUE, markeredgecolor=INK, markersize=5, label="expected by the model")
-    ax.set_xticks(place, [str(name) for name in table.index])
-    plain_ticks(ax, y=True)
-    label(ax, x="repeat purchases", y="customers")
+    ax.plot(
+        place,
+        table["expected"],
+        "o",
+        color=BLUE,
+        markeredgecolor=INK,
+        markersize=5,
+        label=speaks.say(mark("expected by the model")),
+    )
+    ax.set_xticks(place, [speaks.say(str(name)) for name in table.index])
+    whole_ticks(ax, y=True)
+    plain_ticks(ax, speaks, y=True)
+    label(ax, x=speaks.say(mark("repeat purchases")), y=speaks.say(mark("customers")))
     key(ax, "upper right")
     return ax

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, final
 
-from kundenwert.reporting.facts import Fact
+from kundenwert.reporting.facts import Fact, alike_below, alike_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from xml.etree.ElementTree import Element
 
     import pandas as pd
 
-__all__ = ["Block", "Column", "Facts", "Grid", "Notes", "Picture", "Row", "Section"]
+    from kundenwert.language import Language
+
+__all__ = ["Block", "Column", "Facts", "Grid", "Notes", "Picture", "Row", "Section", "table_of"]
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Facts one below the other, each with its sentence."""
+    """Facts one below the other, each with its sentence; numbers of a kind are written alike."""
 
     title: str = ""
     of: tuple[Fact, ...]
+
+    kind: ClassVar[str] = "facts"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "of", alike_below(self.of))
 
 
 @final
@@ -45,16 +51,25 @@ class Column:
 @final
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a table: its label, and a fact for each column."""
+    """A row of a table: its label, and a fact for each column.
+
+    Attributes
+    ----------
+    label, facts
+        What is in it.
+    is_name
+        Whether the label comes from the data, and may be of any length.
+    """
 
     label: str
     facts: tuple[Fact, ...]
+    is_name: bool = False
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """A table of facts.
+    """A table of facts; numbers of a column are written alike.
 
     Attributes
     ----------
@@ -71,30 +86,41 @@ class Grid:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
 
+    kind: ClassVar[str] = "grid"
+
+    def __post_init__(self) -> None:
+        columns = [alike_beside(row.facts[place] for row in self.rows) for place in range(len(self.columns))]
+        rows = (
+            Row(row.label, tuple(column[place] for column in columns), row.is_name)
+            for place, row in enumerate(self.rows)
+        )
+        object.__setattr__(self, "rows", tuple(rows))
+
     def facts(self) -> Iterator[Fact]:
         """All of its facts, named by row and column."""
         for row in self.rows:
             for column, fact in zip(self.columns, row.facts, strict=True):
-                yield Fact(
-                    item=f"{row.label}: {column.title}",
-                    value=fact.value,
-                    lower=fact.lower,
-                    upper=fact.upper,
-                    unit=fact.unit,
-                    measure=fact.measure,
-                    meaning=column.meaning,
-                    text=fact.text,
-                )
+                yield replace(fact, item=f"{row.label}: {column.title}", meaning=column.meaning)
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A picture, what it shows (for those who cannot see it), and how to read it."""
+    """A picture, what it shows (for those who cannot see it), and how to read it.
 
-    svg: Element
+    Attributes
+    ----------
+    svg
+        The source of the picture, to be put on the page as it is.
+    alt, caption
+        In words.
+    """
+
+    svg: str
     alt: str
     caption: str
+
+    kind: ClassVar[str] = "picture"
 
 
 @final
@@ -104,6 +130,8 @@ class Notes:
 
     title: str = ""
     of: tuple[str, ...]
+
+    kind: ClassVar[str] = "notes"
 
 
 type Block = Facts | Grid | Picture | Notes
@@ -145,14 +173,14 @@ class Section:
                 case Picture() | Notes():
                     pass
 
-    @classmethod
-    def table(cls, sections: tuple[Self, ...]) -> pd.DataFrame:
-        """All facts of all sections, one row each."""
-        import pandas as pd
 
-        rows = [
-            (section.title, fact.item, fact.value, fact.lower, fact.upper, fact.unit, fact.shown, fact.meaning)
-            for section in sections
-            for fact in section.facts()
-        ]
-        return pd.DataFrame(rows, columns=["section", "item", "value", "lower", "upper", "unit", "shown", "meaning"])
+def table_of(sections: tuple[Section, ...], language: Language) -> pd.DataFrame:
+    """All facts of all sections, one row each."""
+    import pandas as pd
+
+    rows = [
+        (section.title, fact.item, fact.value, fact.lower, fact.upper, fact.unit, fact.shown(language), fact.meaning)
+        for section in sections
+        for fact in section.facts()
+    ]
+    return pd.DataFrame(rows, columns=["section", "item", "value", "lower", "upper", "unit", "shown", "meaning"])

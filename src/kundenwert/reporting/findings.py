@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self, final
 
@@ -25,7 +26,7 @@ from kundenwert.economics import (
     spend_dependence,
 )
 from kundenwert.economics.base.equity import equity_of
-from kundenwert.economics.base.groups import Groups, contributions
+from kundenwert.economics.base.groups import EVERYBODY, Groups, contributions
 from kundenwert.economics.base.segments import segmentation_of
 from kundenwert.economics.realised.realisation import realisation
 from kundenwert.economics.relationship.warning import warnings_of
@@ -40,15 +41,19 @@ from kundenwert.errors import (
     SpecificationError,
 )
 from kundenwert.histories import CustomerHistories, OpportunityHistories
+from kundenwert.language import mark
 from kundenwert.plot.relationships import moves
 from kundenwert.posterior import PurchasePosterior, SpendPosterior
 from kundenwert.reporting.heldout import HeldOut
+from kundenwert.reporting.totals import total_range
 from kundenwert.scalars import is_number
 
 if TYPE_CHECKING:
     import pandas as pd
     from narwhals.stable.v2.typing import IntoDataFrame
 
+    from kundenwert.language import Language
+    from kundenwert.posterior.summary import Estimate
     from kundenwert.transactions.times import Day
 
 __all__ = ["Findings", "Question"]
@@ -78,6 +83,8 @@ class Question:
     futures: int
     seed: int
     interval: float
+    new_customers: NewCustomerValue | None
+    language: Language
 
     @property
     def soon(self) -> Horizon:
@@ -104,6 +111,8 @@ class Findings:
         The question.
     expected, realised
         Of each customer: expected and realised net present value.
+    total_range
+        Where the value of all of them will really end up.
     equity
         Of all, and by group if there is a division.
     contribution, segmentation
@@ -115,12 +124,13 @@ class Findings:
     counts, heldout, regularity, dependence
         Checks of the models.
     why_not
-        Reasons, by name of the attribute.
+        Reasons, by name of the attribute, in English; to be said in the language of the page.
     """
 
     asked: Question
     expected: pd.DataFrame
     realised: pd.DataFrame
+    total_range: Estimate
     equity: CustomerEquity
     contribution: pd.DataFrame | None
     segmentation: Segmentation | None
@@ -141,69 +151,108 @@ class Findings:
         models = asked.purchases, asked.spend, asked.histories, asked.economics
         ahead, interval, customers = asked.horizon, asked.interval, asked.customers
         why_not: dict[str, str] = {}
-        phases = flow = warned = None
-        if (model := asked.purchases.model).by_history:
-            why_not["phases"] = (
-                f"phases and warnings go by the silence after so many purchases, and {type(model).__name__} looks at "
-                "every gap between them"
-            )
-        else:
-            phases = phase(asked.purchases, asked.histories, rules=asked.rules, interval=interval)
-            flow = moves(phases, unit=asked.purchases.unit, within=asked.soon)
-            warned = warnings_of(
-                phases, *models, horizon=ahead, rules=asked.rules, customers=customers, interval=interval
-            )
+        standing = _standing(asked, why_not)
         values = valuation(*models, horizon=ahead, customers=customers)
-        customer_id = asked.histories.customer_id
+        futures = realisation(*models, horizon=ahead, futures=asked.futures, seed=asked.seed, customers=customers)
+        customer_id, currency = asked.histories.customer_id, asked.economics.currency
         contribution = segmentation = to_date = None
         if asked.has_amounts:
-            assert asked.log is not None  # noqa: S101 - by has_amounts
-            assert isinstance(asked.histories, CustomerHistories)  # noqa: S101
-            contribution = contribution_to_date(
-                asked.log, asked.histories, asked.economics, customers=customers, channel=asked.channel
-            )
+            contribution = _contribution(asked)
             to_date = contributions(contribution, customer_id)
             segmentation = segmentation_of(
-                values,
-                realisation(*models, horizon=ahead, futures=asked.futures, seed=asked.seed, customers=customers),
-                to_date,
-                customer_id,
-                horizon=ahead,
-                interval=interval,
-                currency=asked.economics.currency,
+                values, futures, to_date, customer_id, horizon=ahead, interval=interval, currency=currency
             )
         if segmentation is not None and asked.by is None:
             equity = segmentation.equity
         else:
-            groups, currency = Groups.of(asked.by, customer_id), asked.economics.currency
+            groups = Groups.of(asked.by, customer_id)
             equity = equity_of(values, groups, to_date, horizon=ahead, interval=interval, currency=currency)
+        realised = realised_value(
+            *models, horizon=ahead, futures=asked.futures, seed=asked.seed, customers=customers, interval=interval
+        )
+        total = equity.draws[EVERYBODY].to_numpy()
         return cls(
             asked=asked,
             expected=table_of_values(values, customer_id, interval),
-            realised=realised_value(
-                *models, horizon=ahead, futures=asked.futures, seed=asked.seed, customers=customers, interval=interval
-            ),
+            realised=realised,
+            total_range=total_range(total, futures, realised["sd"], interval=interval, seed=asked.seed),
             equity=equity,
             contribution=contribution,
             segmentation=segmentation,
-            phases=phases,
-            moves=flow,
-            warnings=warned,
-            new=_new(asked, why_not),
+            phases=standing[0],
+            moves=standing[1],
+            warnings=standing[2],
+            new=asked.new_customers or _new(asked, why_not),
             second=second_purchase(asked.purchases, horizon=asked.rules.horizon, interval=interval),
             counts=purchase_counts(asked.purchases, asked.histories, interval=interval),
             heldout=None
             if asked.holdout_until is None
-            else HeldOut.of(asked.log, asked.histories, asked.purchases, until=asked.holdout_until, interval=interval),
+            else HeldOut.of(
+                asked.log,
+                asked.histories,
+                asked.purchases,
+                until=asked.holdout_until,
+                interval=interval,
+                futures=asked.futures,
+                seed=asked.seed,
+            ),
             regularity=_regularity(asked),
             dependence=_dependence(asked, why_not),
             why_not=why_not,
         )
 
+    @property
+    def language(self) -> Language:
+        """In which all of it is told."""
+        return self.asked.language
+
+
+def _standing(
+    asked: Question, why_not: dict[str, str]
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None, pd.DataFrame | None]:
+    """Phases, who moves on soon, and early warnings."""
+    if asked.purchases.model.by_history:
+        why_not["phases"] = mark(
+            "phases and warnings go by the silence after so many purchases, and the model of this page looks at every "
+            "gap between them"
+        )
+        return None, None, None
+    phases = phase(asked.purchases, asked.histories, rules=asked.rules, interval=asked.interval)
+    warned = warnings_of(
+        phases,
+        asked.purchases,
+        asked.spend,
+        asked.histories,
+        asked.economics,
+        horizon=asked.horizon,
+        rules=asked.rules,
+        customers=asked.customers,
+        interval=asked.interval,
+    )
+    return phases, moves(phases, unit=asked.purchases.unit, within=asked.soon), warned
+
+
+def _contribution(asked: Question) -> pd.DataFrame:
+    assert asked.log is not None  # noqa: S101 - by has_amounts
+    assert isinstance(asked.histories, CustomerHistories)  # noqa: S101
+    return contribution_to_date(
+        asked.log, asked.histories, asked.economics, customers=asked.customers, channel=asked.channel
+    )
+
 
 def _new(asked: Question, why_not: dict[str, str]) -> NewCustomerValue | None:
-    """New customers; without an acquisition cost if there are several, and without single customers if too many."""
+    """New customers, without single ones if these are too many; nothing if what they cost depends on the channel.
+
+    One fit for all says what the average newcomer is worth. Set beside costs by channel, it would be taken for what one
+    of any channel may cost, and channels differ in that.
+    """
     economics = asked.economics
+    if isinstance(economics.acquisition_cost, Mapping):
+        why_not["new"] = mark(
+            "it differs by channel, as the cost of winning one does, and this page rests on one model for all "
+            "channels; each needs a model of its own"
+        )
+        return None
     if not is_number(economics.acquisition_cost):
         economics = replace(economics, acquisition_cost=0.0)
     every: Duration | None = None
@@ -222,10 +271,15 @@ def _new(asked: Question, why_not: dict[str, str]) -> NewCustomerValue | None:
                 seed=asked.seed,
                 futures=futures,
             )
-        except SizeError as error:  # single customers may be too many, and then the average is still known
-            why_not["new"] = str(error)
-        except (SpecificationError, InfiniteValueError, InferenceError) as error:
-            why_not["new"] = str(error)
+        except SizeError:  # single customers may be too many, and then the average is still known
+            why_not["new"] = why_not["single"] = mark("they would make too many purchases to be simulated")
+        except InfiniteValueError:
+            why_not["new"] = mark("the mean amount of the population is infinite")
+            return None
+        except (SpecificationError, InferenceError):
+            why_not["new"] = mark(
+                "margins, costs or amounts are each customer’s own, and those of new customers are not known"
+            )
             return None
     return None
 
@@ -241,7 +295,7 @@ def _regularity(asked: Question) -> Regularity | None:
 
 def _dependence(asked: Question, why_not: dict[str, str]) -> SpendDependence | None:
     if not isinstance(asked.spend, SpendPosterior):
-        why_not["dependence"] = "amounts are given and not learnt from the customers"
+        why_not["dependence"] = mark("amounts are given and not learnt from the customers")
         return None
     try:
         with warnings.catch_warnings():
@@ -249,6 +303,10 @@ def _dependence(asked: Question, why_not: dict[str, str]) -> SpendDependence | N
             return spend_dependence(
                 asked.purchases, asked.spend, asked.histories, interval=asked.interval, seed=asked.seed
             )
-    except (SpecificationError, DataError) as error:
-        why_not["dependence"] = str(error)
-        return None
+    except SpecificationError:
+        why_not["dependence"] = mark("these models do not tell it")
+    except DataError:
+        why_not["dependence"] = mark("too few customers have come back, or they are too much alike")
+    except InfiniteValueError:
+        why_not["dependence"] = mark("the mean amount of the population is infinite")
+    return None

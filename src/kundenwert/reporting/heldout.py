@@ -10,9 +10,12 @@ import numpy as np
 
 from kundenwert.checks.holdout import holdout
 from kundenwert.duration import Duration, days, steps_per_unit
-from kundenwert.economics import Economics, KnownAmount, customer_equity
+from kundenwert.economics import Economics, KnownAmount, customer_equity, realised_value
+from kundenwert.economics.base.groups import EVERYBODY
+from kundenwert.economics.realised.realisation import realisation
 from kundenwert.errors import MissingInformationError
 from kundenwert.histories import CustomerHistories
+from kundenwert.reporting.totals import total_range
 from kundenwert.transactions.again import how_it_was_read
 from kundenwert.transactions.times import until_step
 
@@ -39,7 +42,7 @@ class HeldOut:
     length
         Of the hold-out.
     purchases, expected
-        Of all customers: how many there were, and how many were expected.
+        Of all customers: how many there were, and how many were expected, with what chance allows.
     returned, expected_to_return
         Share of the customers who bought, and the mean of their return probabilities.
     held_by_best
@@ -62,6 +65,8 @@ class HeldOut:
         *,
         until: Day,
         interval: float,
+        futures: int,
+        seed: int,
     ) -> Self:
         """Compare.
 
@@ -82,13 +87,16 @@ class HeldOut:
         length = days((end - int(steps.until.max())) / steps_per_unit("day", steps.resolution))
         # a purchase worth one, and no discount: the value of customers is the number of their purchases
         one = Economics(margin=1.0, annual_discount_rate=0.0)
-        total = customer_equity(purchases, KnownAmount(1.0), histories, one, horizon=length, interval=interval).total
+        given = purchases, KnownAmount(1.0), histories, one
+        total = customer_equity(*given, horizon=length, interval=interval).draws[EVERYBODY].to_numpy()
+        chance = realised_value(*given, horizon=length, futures=futures, seed=seed)["sd"]
+        single = realisation(*given, horizon=length, futures=futures, seed=seed)
         expected = purchases.expected_purchases(histories, horizon=length)["mean"].to_numpy()
         best = np.argsort(-expected, kind="stable")[: math.ceil(BEST * len(expected) - 1e-9)]
         return cls(
             length=length,
             purchases=int(bought.sum()),
-            expected=total,
+            expected=total_range(total, single, chance, interval=interval, seed=seed),
             returned=float((bought > 0).mean()),
             expected_to_return=float(purchases.return_probability(histories, horizon=length)["mean"].mean()),
             held_by_best=float(bought[best].sum() / bought.sum()) if bought.any() else math.nan,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from textwrap import fill
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from kundenwert.plot import canvas as colours
 from kundenwert.reporting.blocks import Picture
+from kundenwert.reporting.letters import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["VARIABLES", "picture"]
 
 SIZE: Final = (4.4, 3.3)  # inches: small enough to be read on a phone
+LINE: Final = 0.18  # inches
+WIDEST: Final = (38, 27)  # letters in a line beside the horizontal axis, and the vertical one
 VARIABLES: Final = {
     colours.INK: "--ink",
     colours.GREY: "--grey",
@@ -37,8 +41,8 @@ FAMILY: Final = re.compile(r"font-family: [^;]*;? ?")
 FONT: Final = re.compile(r"font: (?:(\d+) )?([\d.]+px) [^;]*")
 
 
-def picture(key: str, draw: Callable[[Axes], object], *, alt: str, caption: str) -> Picture:
-    """Draw on new axes; `key` tells the picture from others on the page."""
+def picture(key: str, draw: Callable[[Axes], object], *, alt: str, caption: str, lines: int = 0) -> Picture:
+    """Draw on new axes; `key` tells the picture from others on the page, `lines` is how many its legend has besides."""
     import matplotlib as mpl
     import matplotlib.style
     from matplotlib.figure import Figure
@@ -47,11 +51,15 @@ def picture(key: str, draw: Callable[[Axes], object], *, alt: str, caption: str)
     with mpl.style.context("default"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the page's fonts have more of them than matplotlib's
         mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": key, "font.size": 9.5})
-        figure = Figure(figsize=SIZE, layout="constrained")
-        draw(figure.add_subplot())
+        figure = Figure(figsize=(SIZE[0], SIZE[1] + LINE * lines), layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
+        axes.set_xlabel(fill(axes.get_xlabel(), WIDEST[0]))
+        axes.set_ylabel(fill(axes.get_ylabel(), WIDEST[1]))
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(written, format="svg", transparent=True, metadata=nothing, dpi=200)
-    return Picture(svg=_of_page(written.getvalue(), key, alt), alt=alt, caption=caption)
+    source = ET.tostring(_of_page(written.getvalue(), key, clean(alt)), encoding="unicode", method="html")
+    return Picture(svg=source, alt=alt, caption=caption)
 
 
 def _of_page(svg: str, key: str, alt: str) -> ET.Element:

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from math import isclose
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, final
 
-from kundenwert.duration import check_duration
+import pandas as pd
+
+from kundenwert.duration import check_duration, years
+from kundenwert.economics import NewCustomerValue
+from kundenwert.economics.assumptions.lookup import rows_of
+from kundenwert.economics.newcomers.newcomers import LONGEST_YEARS
 from kundenwert.economics.relationship.phase_rules import RULES
 from kundenwert.economics.value.distinct import check_posteriors
-from kundenwert.errors import DataError, SpecificationError
+from kundenwert.errors import DataError, MissingInformationError, SpecificationError
 from kundenwert.histories.base import as_histories, check_clock
+from kundenwert.language import language_of, mark
 from kundenwert.plot.canvas import check_matplotlib
 from kundenwert.posterior import PurchasePosterior, SpendPosterior
 from kundenwert.posterior.summary import check_interval
 from kundenwert.progress import shown_as
-from kundenwert.reporting.blocks import Section
+from kundenwert.reporting.blocks import table_of
 from kundenwert.reporting.findings import Findings, Question
 from kundenwert.reporting.headline import footer, key_figures, subtitle
 from kundenwert.reporting.html import page
+from kundenwert.reporting.remarks import problems
 from kundenwert.reporting.sections import sections
-from kundenwert.reporting.sections.trust import problems
 from kundenwert.scalars import check_count, is_whole
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    import pandas as pd
     from narwhals.stable.v2.typing import IntoDataFrame
 
     from kundenwert.duration import Horizon
@@ -36,6 +42,8 @@ if TYPE_CHECKING:
     from kundenwert.transactions.times import Day
 
 __all__ = ["Report", "report"]
+
+TITLE: Final = mark("What our customers are worth")
 
 
 @final
@@ -72,16 +80,18 @@ def report(
     *,
     horizon: Horizon,
     path: str | PathLike[str],
-    title: str = "What our customers are worth",
+    title: str | None = None,
     customers: IntoDataFrame | None = None,
     channel: str = "channel",
-    by: pd.Series | None = None,
+    by: pd.Series | str | None = None,
     holdout_until: Day | None = None,
     rules: PhaseRules = RULES,
     warnings: int = 20,
     futures: int = 1000,
     seed: int = 1,
     interval: float = 0.90,
+    new_customers: NewCustomerValue | None = None,
+    language: str = "en",
     progress: bool | None = None,
 ) -> Report:
     """Write one HTML page about the customer base, for people who decide, and return its numbers as a table.
@@ -111,14 +121,15 @@ def report(
         How far ahead.
     path : str or path
         Where to write the page, for example ``"customers.html"``. A file that is there is replaced.
-    title : str
-        Its heading.
+    title : str, optional
+        Its heading; by default "What our customers are worth", in the language of the page.
     customers : data frame, optional
         Table with ``customer_id`` and the columns that `economics` or `spend` look up by :class:`PerCustomer`.
     channel : str
         Its column of channels, if the acquisition cost is by channel.
-    by : pandas.Series, optional
-        Groups of your own, such as :func:`kundenwert.acquisition_cohort`: adds a part about them.
+    by : pandas.Series or str, optional
+        Groups of your own, such as :func:`kundenwert.acquisition_cohort`, or a column of `customers`, such as
+        ``"channel"``: adds a part about them.
     holdout_until : str or date, optional
         If the log goes on after the histories end: compare predictions with what happened until this date.
     rules : PhaseRules
@@ -131,6 +142,12 @@ def report(
         Of these.
     interval : float
         Probability of the equal-tailed intervals.
+    new_customers : NewCustomerValue, optional
+        What :func:`kundenwert.new_customer_value` says for the same horizon, for example channel by channel, each with
+        a fit of its own. By default it is computed from `purchases` and `spend`; with an acquisition cost by channel
+        it is left out then, because one fit for all channels cannot tell what a customer of each is worth.
+    language : str
+        Of the whole page, of its numbers and of the table: ``"en"`` or ``"de"``.
     progress : bool, optional
         Whether to show how far it is; by default as :func:`kundenwert.show_progress` says.
 
@@ -144,14 +161,15 @@ def report(
     MissingPackageError
         If matplotlib is not installed.
     SpecificationError
-        For contracts; or if the folder of `path` does not exist.
+        For contracts; if the folder of `path` does not exist, or there is no such `language`; or if `new_customers`
+        looks ahead for another time.
     InfiniteValueError
         If purchases for life are not finite without discounting, or the mean amount is infinite.
     MissingInformationError
         If the histories lack amounts that spend needs, or a table of customers is missing.
     """
     check_matplotlib()
-    target = _target(path)
+    target, spoken = _target(path), language_of(language)
     _check_posterior(purchases)
     check_posteriors(purchases, spend, economics)
     check_clock(purchases.model, as_histories(histories))
@@ -159,6 +177,7 @@ def report(
         message = "there are no customers to report on; expected histories of one customer or more"
         raise DataError(message)
     check_duration(horizon, "horizon", lifetime=True).in_unit(purchases.unit)
+    title = spoken.say(TITLE) if title is None else title
     _check(title, warnings)
     check_count(seed, "seed", smallest=0)
     asked = Question(
@@ -170,27 +189,35 @@ def report(
         horizon=horizon,
         customers=customers,
         channel=channel,
-        by=by,
+        by=_groups(by, histories, customers),
         holdout_until=holdout_until,
         rules=rules,
         warnings=warnings,
         futures=futures,
         seed=seed,
         interval=check_interval(interval),
+        new_customers=_of_this_horizon(new_customers, horizon),
+        language=spoken,
     )
     with shown_as("report", progress):
-        found = Findings.of(asked)
-        parts = sections(found)
-        written = page(
-            title,
-            subtitle(found),
-            figures=key_figures(found),
-            alarms=problems(found),
-            sections=parts,
-            footer=footer(found),
-        )
-    target.write_text(written, encoding="utf-8", newline="\n")
-    return Report(path=target, table=Section.table(parts))
+        source, table = written(Findings.of(asked), title)
+    target.write_text(source, encoding="utf-8", newline="\n")
+    return Report(path=target, table=table)
+
+
+def written(found: Findings, title: str) -> tuple[str, pd.DataFrame]:
+    """The page and its numbers, in the language that was asked for."""
+    parts = sections(found)
+    source = page(
+        title,
+        subtitle(found),
+        figures=key_figures(found),
+        alarms=problems(found),
+        sections=parts,
+        footer=footer(found),
+        language=found.language,
+    )
+    return source, table_of(parts, found.language)
 
 
 def _target(path: str | PathLike[str]) -> Path:
@@ -205,6 +232,49 @@ def _target(path: str | PathLike[str]) -> Path:
         message = f"path={str(target)!r} {what}; name a file in a folder that exists, for example 'customers.html'"
         raise SpecificationError(message)
     return target
+
+
+def _groups(
+    by: pd.Series | str | None, histories: CustomerHistories | OpportunityHistories, customers: IntoDataFrame | None
+) -> pd.Series | None:
+    """Groups by customer; a name is looked up among the columns of the table of customers."""
+    if not isinstance(by, str):
+        return by
+    if customers is None:
+        message = (
+            f"by={by!r} names a column of the table of customers, and there is none; hand one in with the columns "
+            f"customer_id and {by}: customers=table"
+        )
+        raise MissingInformationError(message)
+    table, place = rows_of(customers, by, "by", histories.customer_id)
+    labels = pd.Series(table.get_column(by).to_list(), dtype=object)
+    return pd.Series(labels.to_numpy()[place], index=histories.customer_id, name=by)
+
+
+def _of_this_horizon(new: object, horizon: Horizon) -> NewCustomerValue | None:
+    """New customers that are looked at for as long as all others."""
+    if new is None:
+        return None
+    if not isinstance(new, NewCustomerValue):
+        message = (
+            f"new_customers takes what kundenwert.new_customer_value(…) returns, got {type(new).__name__}; call it "
+            "with a fit for each channel, or leave new_customers out"
+        )
+        raise SpecificationError(message)
+    wanted = (years(LONGEST_YEARS) if horizon.is_lifetime else horizon).in_unit(new.unit)
+    if not isclose(new.limit, wanted, rel_tol=1e-9):
+        message = (
+            f"new_customers looks {new.limit:g} {new.unit}s ahead, and the report {wanted:g}; call "
+            f"kundenwert.new_customer_value(…, horizon={horizon!r})"
+        )
+        raise SpecificationError(message)
+    if not (new.table["first_purchase"] > 0).all():
+        message = (
+            "new_customers leaves out the first purchase, and the page counts it; call "
+            "kundenwert.new_customer_value(…, first_purchase=True)"
+        )
+        raise SpecificationError(message)
+    return new
 
 
 def _check_posterior(purchases: object) -> None:

@@ -74,6 +74,7 @@ def phase(
         - ``in_time``, ``in_time_lower``, ``in_time_upper``: how long until it begins, in the unit of the posterior
           (weeks, opportunities): the median over draws, and the interval. A negative ``in_time_lower`` says that it may
           have begun already. NaN if it never does.
+          ``attrs["unit"]`` of the table names that unit.
         - ``enters_next``, ``enters_next_lower``, ``enters_next_upper``: the same as dates, the first step (day, hour
           or week) by whose end the phase has begun. NaT if never, and where histories do not come from a log.
 
@@ -115,7 +116,9 @@ def phase(
         columns[f"in_time{end}"] = np.where(np.isfinite(starts), starts - silence, np.nan)[index]
     for end, starts in zip(ends, standing.starts, strict=True):
         columns[f"enters_next{end}"] = _dates(histories, starts[index], purchases.unit)
-    return pd.DataFrame(columns, index=histories.customer_id)
+    table = pd.DataFrame(columns, index=histories.customer_id)
+    table.attrs["unit"] = purchases.unit  # of in_time
+    return table
 
 
 @final

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kundenwert.reporting.sections.base import assumptions, base
+from kundenwert.reporting.sections.assumptions import assumptions
+from kundenwert.reporting.sections.base import base
+from kundenwert.reporting.sections.concentration import concentration
+from kundenwert.reporting.sections.early_warnings import early_warnings
 from kundenwert.reporting.sections.limits import limits
 from kundenwert.reporting.sections.newcomers import newcomers
+from kundenwert.reporting.sections.phases import phases
 from kundenwert.reporting.sections.segments import groups, segments
-from kundenwert.reporting.sections.stages import early_warnings, phases
 from kundenwert.reporting.sections.trust import trust
-from kundenwert.reporting.sections.value import concentration, contribution, value
+from kundenwert.reporting.sections.value import contribution, value
 
 if TYPE_CHECKING:
     from kundenwert.reporting.blocks import Section
