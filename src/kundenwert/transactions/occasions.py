@@ -52,6 +52,12 @@ class Occasions:
     refund_excess: float
     repeats: Integers
 
+    @property
+    def starts(self) -> Integers:
+        """Where each customer's occasions begin, shape (customers with a purchase,)."""
+        changes = np.flatnonzero(self.customer[1:] != self.customer[:-1]) + 1
+        return np.concatenate([np.zeros(min(1, len(self.customer)), dtype=np.int64), changes])
+
 
 def merge(rows: LogRows, observed: NDArray[np.bool_], *, net_refunds: bool, drop_duplicates: bool = False) -> Occasions:
     """Merge the observed rows of each customer and step into one occasion; amounts add up.

@@ -41,7 +41,7 @@ def begins_late(occasions: Occasions, until: int, resolution: Resolution) -> str
     further; a single cohort ends; and neither they nor those of a fading shop buy more often than those who come
     next, but rather less, since more of them have left. Thresholds are standard errors.
     """
-    opens = np.flatnonzero(np.diff(occasions.customer, prepend=-1) != 0)
+    opens = occasions.starts
     first = occasions.step[opens]
     start = int(first.min())
     length = until - start + 1

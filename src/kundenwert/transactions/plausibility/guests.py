@@ -52,7 +52,7 @@ def guest_ids(rows: LogRows, observed: Mask, occasions: Occasions, columns: LogC
     total = int(count.sum())
     share = count / total
     money = share
-    if occasions.amount is not None and occasions.amount.any():
+    if occasions.amount is not None and occasions.amount.max(initial=0.0) > 0:
         value = np.bincount(occasions.customer, weights=occasions.amount, minlength=everybody)
         money = value / value.sum()
     mean = total / max(1, int((count > 0).sum()))

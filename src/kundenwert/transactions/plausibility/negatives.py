@@ -79,8 +79,8 @@ def negative_amounts(rows: LogRows, observed: Mask, occasions: Occasions, column
 def _first_steps(rows: LogRows, refund: Mask, occasions: Occasions) -> tuple[Integers, Integers]:
     """Step of the first purchase and of the first refund of each customer."""
     bought = np.full(len(rows.customer_id), NEVER)
-    opens = np.diff(occasions.customer, prepend=-1) != 0
-    bought[occasions.customer[opens]] = occasions.step[opens]
+    starts = occasions.starts
+    bought[occasions.customer[starts]] = occasions.step[starts]
     refunded = np.full(len(rows.customer_id), NEVER)
     np.minimum.at(refunded, rows.customer[refund], rows.step[refund])
     return bought, refunded
