@@ -16,6 +16,7 @@ PROPER = [
     (kw.Beta(0.5, 3.0), None, expit, logit),
     (kw.HalfNormal(0.7), None, np.exp, np.log),
     (kw.Normal(-2.0, 3.5), stats.norm(-2.0, 3.5), np.asarray, np.asarray),
+    (kw.Logistic(-1.0, 0.8), stats.logistic(-1.0, 0.8), np.asarray, np.asarray),
 ]
 IDS = [repr(case[0]) for case in PROPER]
 SUPPORT = {np.exp: "positive", expit: "probability", np.asarray: "real"}

@@ -111,8 +111,7 @@ if TYPE_CHECKING:
         PurchasePosterior,
         SpendPosterior,
     )
-    from kundenwert.priors import Beta, Flat, Gamma, HalfNormal, LogitNormal, LogNormal, Normal, Prior
-    from kundenwert.progress import show_progress
+    from kundenwert.priors import Beta, Flat, Gamma, HalfNormal, Logistic, LogitNormal, LogNormal, Normal, Prior
     from kundenwert.reporting import Report, report
     from kundenwert.transactions import summarize, summarize_opportunities
     from kundenwert.winback import (
@@ -161,6 +160,7 @@ _HOME = {
     "LogNormal": "priors",
     "LogNormalSpend": "models",
     "LogitNormal": "priors",
+    "Logistic": "priors",
     "Normal": "priors",
     "OpportunityHistories": "histories",
     "ParetoNBD": "models",
@@ -283,6 +283,7 @@ __all__ = [
     "KnownAmount",
     "LogNormal",
     "LogNormalSpend",
+    "Logistic",
     "LogitNormal",
     "MiddleOfPeriod",
     "NewCustomerValue",

@@ -73,6 +73,7 @@ __all__ = [
     "MissingPackageError",
     "ModelError",
     "NegativeAmountsWarning",
+    "OrganicWarning",
     "RowError",
     "SizeError",
     "SpecificationError",
@@ -176,6 +177,11 @@ class KundenwertWarning(UserWarning):
 @final
 class InferenceWarning(KundenwertWarning):
     """A posterior was computed, but not in the way or to the precision that was asked for."""
+
+
+@final
+class OrganicWarning(KundenwertWarning):
+    """The held-out of a campaign return far more, or less, often by themselves than the model of purchases foresees."""
 
 
 @final

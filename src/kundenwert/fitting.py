@@ -15,6 +15,7 @@ from kundenwert.errors import (
     InferenceError,
     InferenceWarning,
     MissingInformationError,
+    OrganicWarning,
     SpecificationError,
     ZeroAmountWarning,
 )
@@ -152,6 +153,8 @@ def fit(
     -----
     ZeroAmountWarning
         If a model of spend leaves out amounts of zero: how many, and what that means for expected spend.
+    OrganicWarning
+        If the held-out of a campaign contradict the organic forecast.
     """
     check_model(model)
     if method is not None and not isinstance(method, (ImportanceSampling, NUTS, MAP)):
@@ -167,6 +170,8 @@ def fit(
     if isinstance(model, SpendModel):
         for note in model.left_out(cells):
             warnings.warn(note, ZeroAmountWarning, stacklevel=2)
+    if isinstance(model, CampaignModel) and model.contradiction:
+        warnings.warn(model.contradiction, OrganicWarning, stacklevel=2)
     task = _Task(model, cells, Target(model, cells), check_seed(seed), time.perf_counter())
     with shown_as(f"fit {type(model).__name__}", progress):
         return _posterior(task, histories, method)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     type Array = NDArray[np.float64]
 
-__all__ = ["Beta", "Flat", "Gamma", "HalfNormal", "LogNormal", "LogitNormal", "Normal", "Prior", "Support"]
+__all__ = ["Beta", "Flat", "Gamma", "HalfNormal", "LogNormal", "Logistic", "LogitNormal", "Normal", "Prior", "Support"]
 
 type Support = Literal["positive", "probability", "real"]
 """Where a quantity lies: above 0, in (0, 1), or anywhere."""
@@ -219,6 +219,39 @@ class Normal(Prior):
     @override
     def sample(self, rng: np.random.Generator, size: int) -> Array:
         return rng.normal(self.mu, self.sigma, size)
+
+    @property
+    @override
+    def support(self) -> Support | None:
+        return "real"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Logistic(Prior):
+    """A real quantity has the logistic distribution: like a normal in the middle, and with tails that give way.
+
+    Its logarithm falls by 1/s a unit at most, however far the quantity is from mu. So the prior of a log-odds pulls on
+    the number of successes by 1/s of one and no more: data that say something else prevail soon.
+    """
+
+    mu: float
+    s: float
+
+    def __post_init__(self) -> None:
+        _check_finite(self, "mu", self.mu)
+        _check_positive(self, "s", self.s)
+
+    @override
+    def log_density(self, coordinate: Array) -> Array:
+        import numpy as np
+
+        distance = np.abs(coordinate - self.mu) / self.s
+        return np.asarray(-distance - 2 * np.log1p(np.exp(-distance)) - math.log(self.s))
+
+    @override
+    def sample(self, rng: np.random.Generator, size: int) -> Array:
+        return rng.logistic(self.mu, self.s, size)
 
     @property
     @override

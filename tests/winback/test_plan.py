@@ -84,7 +84,7 @@ def test_what_an_offer_brings_is_what_simulated_customers_bring():
 def reached(*shares):
     """A response in which these shares return of the active, dormant and gone who would not by themselves."""
     hazards = [kw.Normal(math.log(-math.log1p(-share)), SURE) for share in shares]
-    link = kw.ByState(active=hazards[0], dormant=hazards[1], gone=hazards[2])
+    link = kw.ByState(active=hazards[0], dormant=hazards[1], gone=hazards[2], pace=None)
     return from_prior(link, ("letter",), 1, 1, states=reviving.STATES)
 
 

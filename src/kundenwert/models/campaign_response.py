@@ -2,13 +2,21 @@
 
 For customer i in segment s, with standardised covariates z and organic log-odds l of returning within the window,
 
-    logit p0 = a0 + a1 (l + sum_k w_k d_ik) + b_s + c_t + z' beta    without an offer, in campaign t,
-    x_f      = e_fj + u_js + z' gamma_j                              strengths of offer j, for the link,
+    logit p0 = c + a0 + a1 (l - c + sum_k w_k d_ik) + b_s + c_t + z' beta    without an offer, in campaign t,
+    x_f      = e_fj + u_js + z' gamma_j                                      strengths of offer j, for the link,
 
-    a0 ~ N(0, 1/2), a1 ~ N(1, 1/4)   centred on "the model of purchases is calibrated"
+    a0 ~ Logistic(0, 1), a1 ~ N(1, 1/2)   centred on "the model of purchases is calibrated", and weak
     w_k ~ N(0, s_k)                  principal components of the uncertainty of l, each of which moves d_ik
     e_fj ~ N(m_f, offer_spread), u_js ~ N(0, segment_spread), b_s ~ N(0, base_spread), c_t ~ N(0, campaign_spread),
     spreads half-normal(1/2); beta, gamma_j ~ N(0, 1/2).
+
+Level and slope are learned. If a0 is free, the fitted returns of all customers add up to those seen, and if an offer's
+effect is free, so do those of its customers, whatever the slope and all other terms are (the score equations of
+logistic regression; they hold for HierarchicalLogit, and for the other links as far as their formula does). So in a
+campaign at random the average effect is the difference in means, however wrong the organic forecast is. A normal prior
+of a0 would break that: at a forecast of .26 where .02 return it pulls on the held-out, and on nobody else, for the
+offer's effect makes up for it among the others. The pull of the logistic one is worth a single return at most; where
+few were held out, it still keeps the forecast that nothing contradicts. c, the centre of l, keeps a0 and a1 apart.
 
 Segments and covariates enter p0 as well as the effects: otherwise an organic model that is off in one segment would
 pass for an effect there. Where a segment or an offer has few customers, its terms are pulled towards the others.
@@ -18,14 +26,14 @@ season, and held fewer out than another, the season would pass for an effect. Th
 too, drawn from the population of campaigns. (So learning from all of them together is not the same as learning from one
 after the other, with one base for all.)
 
-Where nothing can be learned and the answer is that of the priors alone, a0, b, c and beta are 0 and a1 is 1: what is
+Where nothing can be learned and the answer is that of the priors alone, a0, b, c_t and beta are 0 and a1 is 1: what is
 said of returns without an offer is then what the model of purchases says, and no more uncertain.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, final, override
+from typing import TYPE_CHECKING, Any, Final, Self, final, override
 
 import numpy as np
 
@@ -42,9 +50,20 @@ from kundenwert.models.core import (
     Quantity,
     history_of,
 )
+from kundenwert.models.families.campaign_forecast import centre_of, contradiction
 from kundenwert.models.families.campaign_links import HierarchicalLogit
+from kundenwert.models.families.campaign_parameters import (
+    CORRECTIONS,
+    SPREADS,
+    Parts,
+    flat,
+    hierarchy_of,
+    names_of,
+    shaped,
+    standard,
+)
 from kundenwert.models.kernels.logistic import expansion
-from kundenwert.priors import HalfNormal, Normal, Prior
+from kundenwert.priors import HalfNormal, Logistic, Normal, Prior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,34 +72,7 @@ if TYPE_CHECKING:
     from kundenwert.histories import Cells, CohortLabel, HistoryColumn
     from kundenwert.models.core import Array, Functions, History
 
-__all__ = ["CampaignResponse", "Parts"]
-
-CORRECTIONS: Final = ("intercept", "base", "campaign", "covariate")
-"""Terms of the log-odds without an offer, that are 0 if the organic ones are right."""
-
-SPREADS: Final = {
-    "effect": "offer_spread",
-    "base": "base_spread",
-    "local": "segment_spread",
-    "campaign": "campaign_spread",
-}
-"""Spread of each kind of pooled terms."""
-
-
-class Parts(NamedTuple):
-    """Parameters of a campaign's response by their role, in the order in which they stand; lists hold arrays."""
-
-    intercept: list[Array]
-    slope: list[Array]
-    organic: list[Array]
-    base: list[Array]
-    campaign: list[Array]
-    covariate: list[Array]
-    mean: list[Array]
-    effect: list[Array]
-    local: list[Array]
-    interaction: list[Array]
-    spread: list[Array]
+__all__ = ["CampaignResponse"]
 
 
 ONE_LEVEL: Final = (
@@ -106,8 +98,9 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         How it was decided who is sent what. It has no default: it must be said.
     link : HierarchicalLogit, AdditiveHazard or ByState
         How an offer changes the probability of returning.
-    intercept, slope : Normal
-        Priors of the correction of the organic log-odds: 0 and 1 if the model of purchases is calibrated.
+    intercept, slope : Logistic or Normal
+        Priors of the correction of the organic log-odds: 0 and 1 if the model of purchases is calibrated. The intercept
+        is stated at `organic_centre`.
     offer_spread, segment_spread, base_spread, campaign_spread : HalfNormal
         Priors of how much effects differ between offers, effects between segments, and organic returns between segments
         and between campaigns beyond what the model of purchases says.
@@ -116,14 +109,15 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         covariate of text has a term for each level, scaled so that all of them together vary as much.
     offers, segments : tuple
         Labels. By default those of the campaign; named beforehand, they may hold offers that nobody was sent yet.
-    states, covariates, categories, organic_known, campaigns, window, scores, source, notes, prior_only
+    states, covariates, categories, organic_known, campaigns, window, scores, source, notes, prior_only,
+    organic_centre, contradiction
         Filled in by the fit.
     """
 
     assignment: Assignment
     link: Link = HierarchicalLogit()
-    intercept: Prior = Normal(0.0, 0.5)
-    slope: Prior = Normal(1.0, 0.25)
+    intercept: Prior = Logistic(0.0, 1.0)
+    slope: Prior = Normal(1.0, 0.5)
     offer_spread: Prior = HalfNormal(0.5)
     segment_spread: Prior = HalfNormal(0.5)
     base_spread: Prior = HalfNormal(0.5)
@@ -141,6 +135,8 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
     source: int | None = None
     notes: tuple[str, ...] = ()
     prior_only: str = ""
+    organic_centre: float = 0.0
+    contradiction: str = ""
 
     def __post_init__(self) -> None:
         for name, kind, example in (
@@ -200,10 +196,10 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
                 Quantity(name, Normal(0, float(np.std(score))), 0.0, "real")
                 for name, score in zip(names.organic, self.scores, strict=True)
             ),
-            *_standard((*names.base, *names.campaign)),
+            *standard((*names.base, *names.campaign)),
             *(Quantity(name, self.covariate, 0.0, "real") for name in names.covariate),
             *(replace(mean, name=name) for mean, name in zip(self.strengths, names.mean, strict=True)),
-            *_standard((*names.effect, *names.local)),
+            *standard((*names.effect, *names.local)),
             *(Quantity(name, self.covariate, 0.0, "real") for name in names.interaction),
             *(Quantity(name, priors[name], 0.3) for name in names.spread),
         )
@@ -214,11 +210,11 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
 
     @override
     def parameters_of(self, quantities: Sequence[Array], unit: Unit) -> tuple[Array, ...]:
-        return self._moved(quantities, lambda z, mean, spread: mean + spread * z)
+        return self._moved(self.parts(quantities), lambda z, mean, spread: mean + spread * z)
 
     @override
     def quantities_of(self, theta: tuple[Array, ...], unit: Unit) -> tuple[Array, ...]:
-        return self._moved(theta, lambda x, mean, spread: (x - mean) / spread)
+        return self._moved(self.parts(theta), lambda x, mean, spread: (x - mean) / spread)
 
     @override
     def in_words(self, theta: tuple[Array, ...], unit: Unit) -> dict[str, Array]:
@@ -253,16 +249,19 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             source=terms.source,
             notes=(*verdict.notes, *(() if terms.organic_known else (ONE_LEVEL,))),
             prior_only=verdict.prior_only,
+            organic_centre=0.0 if verdict.prior_only else centre_of(cells),
+            contradiction=contradiction(cells) if terms.organic_known and not verdict.prior_only else "",
         )
 
     @override
     def left_out(self, cells: Cells) -> tuple[str, ...]:
-        return self.notes
+        return (*self.notes, *((f"Note: {self.contradiction}.",) if self.contradiction else ()))
 
     @override
     def without_offer(self, theta: tuple[Array, ...], customers: Customers, f: Functions) -> Array:
         part = self.parts(theta)
-        total = part.intercept[0] + part.slope[0] * customers.organic
+        centre = self.organic_centre
+        total = centre + part.intercept[0] + part.slope[0] * (customers.organic - centre)
         if part.base:
             total = total + f.choose(part.base, customers.segment)
         if part.campaign:
@@ -296,7 +295,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
     def uncorrected(self, theta: tuple[Array, ...]) -> tuple[Array, ...]:
         part = self.parts(theta)
         none = {role: [np.zeros_like(value) for value in getattr(part, role)] for role in CORRECTIONS}
-        return _flat(part._replace(slope=[np.ones_like(value) for value in part.slope], **none))
+        return flat(part._replace(slope=[np.ones_like(value) for value in part.slope], **none))
 
     @override
     def with_new_campaign(self, theta: tuple[Array, ...], normal: Array) -> tuple[Array, ...]:
@@ -304,7 +303,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         if not part.campaign:
             return theta
         base = 0.0 * normal if self.prior_only else part.spread[-1] * normal
-        return _flat(part._replace(campaign=[*part.campaign, base]))
+        return flat(part._replace(campaign=[*part.campaign, base]))
 
     @override
     def with_new_segment(self, theta: tuple[Array, ...], normals: Sequence[Array]) -> tuple[Array, ...]:
@@ -318,7 +317,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             local += [*part.local[j * segments : (j + 1) * segments], segment_spread * normals[1 + j]]
         base = 0.0 * normals[0] if self.prior_only else base_spread * normals[0]
         longer = part._replace(base=[*part.base, base], local=local)
-        return _flat(longer)
+        return flat(longer)
 
     def parts(self, theta: Sequence[Array]) -> Parts:
         """Parameters, or the quantities they come from, by their role.
@@ -332,39 +331,21 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             sizes[role("base")] += 1
             sizes[role("local")] += len(self.offers)
         sizes[role("campaign")] += more in {1, 2 + len(self.offers)}
-        ends = np.cumsum(sizes).tolist()
-        return Parts(*(list(theta[end - size : end]) for end, size in zip(ends, sizes, strict=True)))
+        return shaped(theta, sizes)
 
     @property
     def _names(self) -> Any:  # Parts of names in place of arrays
-        segments = [_written(label) for label in self.segments] if len(self.segments) > 1 else []
-        campaigns = [_written(label) for label in self.campaigns] if len(self.campaigns) > 1 else []
-        offers = [_written(label) for label in self.offers]
-        families = [quantity.name.replace(" ", "_") for quantity in self.strengths]
-        covariates = [_written(name) for name, _, _ in self.covariates]
-        return Parts(
-            *(
-                ["intercept"],
-                ["slope"],
-                [f"organic_{k + 1}" for k in range(len(self.scores))],
-                [f"segment[{segment}]" for segment in segments],
-                [f"campaign[{campaign}]" for campaign in campaigns],
-                [f"covariate[{name}]" for name in covariates],
-                [f"{family}_mean" for family in families],
-                [f"{family}[{offer}]" for family in families for offer in offers],
-                [f"segment_effect[{offer}, {segment}]" for offer in offers for segment in segments],
-                [f"covariate_effect[{offer}, {name}]" for name in covariates for offer in offers],
-                [
-                    "offer_spread",
-                    *(["base_spread", "segment_spread"] if segments else []),
-                    *(["campaign_spread"] if campaigns else []),
-                ],
-            )  # type: ignore[arg-type]  # names, not arrays
+        return names_of(
+            segments=self.segments,
+            campaigns=self.campaigns,
+            offers=self.offers,
+            strengths=[quantity.name for quantity in self.strengths],
+            covariates=[name for name, _, _ in self.covariates],
+            components=len(self.scores),
         )
 
-    def _moved(self, values: Sequence[Array], move: Any) -> tuple[Array, ...]:
+    def _moved(self, part: Parts, move: Any) -> tuple[Array, ...]:
         """Pooled terms moved from standard normals to what they are, or back; all others as they are."""
-        part = self.parts(values)
         spread = dict(zip(self._names.spread, part.spread, strict=True))
         means = [mean for mean in part.mean for _ in self.offers]
         effect = [move(value, mean, spread["offer_spread"]) for value, mean in zip(part.effect, means, strict=True)]
@@ -373,7 +354,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             for role, name in SPREADS.items()
             if role != "effect"
         }
-        return _flat(part._replace(effect=effect, **around_zero))
+        return flat(part._replace(effect=effect, **around_zero))
 
     def _log_odds(self, theta: tuple[Array, ...], h: History, f: Functions) -> Array:
         organic: Any = h["organic"]
@@ -395,44 +376,10 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
 
     @override
     def hierarchy(self, cells: Cells) -> Hierarchy:
-        names = self._names
-        terms = sum(len(group) for group in names) - len(names.spread)
-        ends = dict(zip(Parts._fields, np.cumsum([len(group) for group in names]).tolist(), strict=True))
-        first = {role: ends[role] - len(group) for role, group in zip(Parts._fields, names, strict=True)}
-        centre, deviation, combination = np.zeros(terms), np.ones(terms), np.eye(terms)
-        spread = np.full(terms, -1)
-        for position, quantity in enumerate(self.quantities[:terms]):
-            prior = quantity.prior
-            assert isinstance(prior, Normal)  # noqa: S101 - no other proper prior is on the line
-            centre[position], deviation[position] = prior.mu, prior.sigma
-        for k in range(ends["effect"] - first["effect"]):
-            effect, mean = first["effect"] + k, first["mean"] + k // len(self.offers)
-            combination[effect, mean], centre[effect] = 1.0, centre[mean]
-        for role, name in SPREADS.items():
-            if name in names.spread:
-                spread[first[role] : ends[role]] = names.spread.index(name)
-        h, ones = history_of(cells), [np.ones(1)] * len(names.spread)
-        return Hierarchy(
-            centre=centre,
-            combination=combination,
-            deviation=deviation,
-            spread=spread,
-            expansion=expansion(
-                lambda at: self._log_odds((*at, *ones), h, NUMPY), cells["returned"], cells.counts.astype(np.float64)
-            ),
-            priors=tuple(quantity.prior for quantity in self.quantities[terms:]),
+        h, ones = history_of(cells), [np.ones(1)] * len(self._names.spread)
+        counts = cells.counts.astype(np.float64)
+        return hierarchy_of(
+            self._names,
+            self.quantities,
+            expansion(lambda at: self._log_odds((*at, *ones), h, NUMPY), cells["returned"], counts),
         )
-
-
-def _standard(names: Sequence[str]) -> list[Quantity]:
-    """Standard normals that pooled terms are made of."""
-    return [Quantity(f"z_{name}", Normal(0, 1), 0.0, "real") for name in names]
-
-
-def _flat(part: Parts) -> tuple[Array, ...]:
-    return tuple(value for values in part for value in values)
-
-
-def _written(label: CohortLabel) -> str:
-    """A label in the name of a parameter; in files and trees, a slash has a meaning of its own."""
-    return str(label).replace("/", "\u2215")

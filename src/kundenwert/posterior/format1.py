@@ -105,4 +105,4 @@ def _made(cls: type[Any], content: dict[str, Any], *, checked: bool = True) -> A
         if checked and not fits(value, hints_of(cls)[name]):
             message = f"{name} of {cls.__name__} is {value!r:.80}"
             raise TypeError(message)
-    return cls(**content)
+    return cls(**{**getattr(cls, "before", {}), **content})  # fields that came later

@@ -14,7 +14,7 @@ from kundenwert.histories.campaign_terms import column, same_length
 from kundenwert.models.core.model import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -57,6 +57,9 @@ class Link(ABC):
 
     needs_states: ClassVar[bool] = False
     """Whether the formula depends on which state customers are in."""
+
+    before: ClassVar[Mapping[str, object]] = {}
+    """What fields were, by name, before there were such fields: files that do not name them have these values."""
 
     @abstractmethod
     def strengths(self, states: tuple[str, ...]) -> tuple[Quantity, ...]:
@@ -149,6 +152,7 @@ class CampaignModel[P: tuple["Array", ...]](Model[P]):
     scores: tuple[tuple[float, ...], ...]
     source: int | None
     prior_only: str
+    contradiction: str
 
     @override
     def aligned(self, cells: Cells) -> Cells:

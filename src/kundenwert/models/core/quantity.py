@@ -49,7 +49,7 @@ class Quantity:
             fitting = {
                 "positive": "positive: use LogNormal, Gamma or HalfNormal",
                 "probability": "a probability: use LogitNormal or Beta",
-                "real": "any real number: use Normal",
+                "real": "any real number: use Normal or Logistic",
             }
             message = f"{type(self.prior).__name__} does not fit {self.name}, which is {fitting[self.support]}"
             raise SpecificationError(message)

@@ -16,7 +16,7 @@ from kundenwert.models.core import Link, Quantity, shared_out
 from kundenwert.priors import Normal, Prior
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kundenwert.models.core import Array, Functions
 
@@ -41,13 +41,13 @@ class HierarchicalLogit(Link):
     Parameters
     ----------
     effect : Normal
-        Prior of the shift of an average offer. By default Normal(0.1, 0.3). With the default priors of
+        Prior of the shift of an average offer. By default Normal(0.05, 0.5). With the default priors of
         :class:`kundenwert.CampaignResponse`, an offer of which nothing is known moves a customer who returns with
-        probability 0.10 by themselves to 0.12 on average (90 % interval 0.05 to 0.24; it does harm with probability
-        0.41).
+        probability 0.10 by themselves to 0.12 on average (90 % interval 0.04 to 0.27; it does harm with probability
+        0.47). It is that wide so that a campaign says how large the effect is, and not the prior.
     """
 
-    effect: Prior = Normal(0.1, 0.3)
+    effect: Prior = Normal(0.05, 0.5)
 
     @override
     def strengths(self, states: tuple[str, ...]) -> tuple[Quantity, ...]:
@@ -108,31 +108,22 @@ class AdditiveHazard(Link):
         *,
         states: tuple[str, ...],
     ) -> Array:
-        silent = 1 - without
-        staying = silent * shared_out(probability - returns, probability)  # the held-out may have corrected p0
-        coming = without * shared_out(returns, probability)
-        sped = np.minimum(silent - silent ** np.exp(strengths[0]), under - without)
-        gain, loss = np.maximum(sped, 0.0), np.minimum(sped, 0.0)
-        living = np.array([name != GONE for name in states])[:, None, None] * staying
-        total = living.sum(axis=0)
-        first = living * np.where(total > 0, np.minimum(gain, total) / np.where(total > 0, total, 1.0), 0.0)
-        beyond = (staying - living) * np.where(
-            gain > total, (gain - total) / np.where(gain > total, silent - total, 1.0), 0.0
-        )
-        slowed = coming * np.where(without > 0, loss / np.where(without > 0, without, 1.0), 0.0)
-        changed = first + beyond + slowed
+        changed, sped, staying = _paced(without, under, strengths[0], probability, returns, states=states)
         return np.asarray(changed + (under - without - sped) * shared_out(staying - changed, probability))
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByState(Link):
-    """An offer brings back customers in each state with a chance of its own: 1 - p1 = (1 - p0) sum_s nu_s exp(-e^x_s).
+    """An offer brings back customers in each state with a chance of its own, and changes the pace of the others.
 
-    nu_s = P(state s | does not return by themselves) comes from the model of purchases. Take it with
-    :class:`kundenwert.RevivalNBD`: an offer may be a mere subsidy for those who are active and bring back the dormant,
-    and so what it does changes with the length of the silence by itself. It does no harm; where offers may, use
-    :class:`HierarchicalLogit`.
+    1 - p1 = (1 - p0)^(e^x) sum_s nu_s exp(-e^x_s), where nu_s = P(state s | does not return by themselves) comes from
+    the model of purchases. Take it with :class:`kundenwert.RevivalNBD`: an offer may be a mere subsidy for those who
+    are active and bring back the dormant, and so what it does changes with the length of the silence by itself.
+
+    The factor e^x on the hazard of those who come by themselves is that of :class:`AdditiveHazard`. Where effects
+    follow the states, it is about 1; where they do not, it keeps the average effect at the difference between those
+    who were sent the offer and the held-out, and below 1 it does harm.
 
     Parameters
     ----------
@@ -140,33 +131,42 @@ class ByState(Link):
         Priors of x_s of an average offer, the logarithm of the hazard over the window with which it brings back a
         customer in this state who would not return otherwise. States called "alive" take that of `active`, and states
         of any other name that of `dormant`.
+    pace : Normal or None
+        Prior of x of an average offer, the logarithm of the factor on the hazard of returning by oneself. None leaves
+        it out: the offer then does no harm, and its average effect is not the difference in means unless the formula
+        is right.
     """
 
-    active: Prior = Normal(math.log(0.01), 1.0)
-    dormant: Prior = Normal(math.log(0.03), 1.0)
-    gone: Prior = Normal(math.log(0.01), 1.0)
+    active: Prior = Normal(math.log(0.005), 1.5)
+    dormant: Prior = Normal(math.log(0.01), 1.5)
+    gone: Prior = Normal(math.log(0.005), 1.5)
+    pace: Prior | None = Normal(0.0, 0.3)
 
     needs_states: ClassVar[bool] = True
+    before: ClassVar[Mapping[str, object]] = {"pace": None}
 
     @override
     def strengths(self, states: tuple[str, ...]) -> tuple[Quantity, ...]:
         priors = [self.active if s in BUYING else self.gone if s == GONE else self.dormant for s in states]
-        return tuple(
+        found = [
             Quantity(f"effect on {name}", prior, math.log(0.02), "real")
             for name, prior in zip(states, priors, strict=True)
-        )
+        ]
+        return (*found, *([] if self.pace is None else [Quantity("pace", self.pace, 0.0, "real")]))
 
     @override
     def log_odds(self, without: Array, strengths: Sequence[Array], shares: Sequence[Array], f: Functions) -> Array:
-        hazards = [f.exp(strength) for strength in strengths]
-        least = hazards[0]
+        hazards = [f.exp(strength) for strength in strengths[: len(shares)]]
+        least, organic = hazards[0], f.softplus(without)
+        if self.pace is not None:
+            organic = organic * f.exp(strengths[-1])
         for hazard in hazards[1:]:
             least = f.where(hazard < least, hazard, least)
         # beyond those whom the least hazard brings, so that some are left in floating-point numbers too
         brought = shares[0] * f.expm1(least - hazards[0])
         for share, hazard in zip(shares[1:], hazards[1:], strict=True):
             brought = brought + share * f.expm1(least - hazard)
-        return _log_odds_of(f.softplus(without) + least - f.log1p(f.where(brought > MOST, brought, MOST)), f)
+        return _log_odds_of(organic + least - f.log1p(f.where(brought > MOST, brought, MOST)), f)
 
     @override
     def induced(
@@ -180,10 +180,34 @@ class ByState(Link):
         states: tuple[str, ...],
     ) -> Array:
         staying = np.maximum(probability - returns, 0.0)
-        brought = np.stack([-part * np.expm1(-np.exp(x)) for part, x in zip(staying, strengths, strict=True)])
-        total = brought.sum(axis=0)
+        changed, sped = np.zeros_like(staying), np.zeros_like(without)
+        if self.pace is not None:
+            changed, sped, staying = _paced(without, under, strengths[-1], probability, returns, states=states)
+        left = np.maximum(staying - np.maximum(changed, 0.0), 0.0)
+        brought = np.stack([-part * np.expm1(-np.exp(x)) for part, x in zip(left, strengths, strict=False)])
+        total, rest = brought.sum(axis=0), under - without - sped
         # shares nu are taken of the total that the response says, so that parts add up to it
-        return np.asarray(brought * np.where(total > 0, (under - without) / np.where(total > 0, total, 1.0), 0.0))
+        by_state = np.where(total > 0, brought / np.where(total > 0, total, 1.0), shared_out(left, probability))
+        return np.asarray(changed + rest * by_state)
+
+
+def _paced(
+    without: Array, under: Array, pace: Array, probability: Array, returns: Array, *, states: tuple[str, ...]
+) -> tuple[Array, Array, Array]:
+    """What a factor e^pace on the hazard of returning changes by state and in all, and P(state and no return)."""
+    silent = 1 - without
+    staying = silent * shared_out(probability - returns, probability)  # the held-out may have corrected p0
+    coming = without * shared_out(returns, probability)
+    sped = np.minimum(silent - silent ** np.exp(pace), under - without)
+    gain, loss = np.maximum(sped, 0.0), np.minimum(sped, 0.0)
+    living = np.array([name != GONE for name in states])[:, None, None] * staying
+    total = living.sum(axis=0)
+    first = living * np.where(total > 0, np.minimum(gain, total) / np.where(total > 0, total, 1.0), 0.0)
+    beyond = (staying - living) * np.where(
+        gain > total, (gain - total) / np.where(gain > total, silent - total, 1.0), 0.0
+    )
+    slowed = coming * np.where(without > 0, loss / np.where(without > 0, without, 1.0), 0.0)
+    return first + beyond + slowed, sped, staying
 
 
 def _log_odds_of(hazard: Array, f: Functions) -> Array:
