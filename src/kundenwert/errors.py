@@ -26,6 +26,7 @@ Warnings have a tree as well::
     KundenwertWarning (UserWarning)
     ├── InferenceWarning                   a posterior was computed, but not as asked for, or not as precisely
     ├── ComparisonWarning                  a comparison hangs on a few customers
+    ├── OrganicWarning                     the held-out of a campaign contradict the organic forecast
     ├── DependenceWarning                  customers who buy often spend more, or less
     └── LogWarning                         a log can be read, but looks wrong; its text stands in the audit as well
         ├── FutureDateWarning              it goes on after today

@@ -57,7 +57,7 @@ def test_without_overlap_the_answer_is_prior_only_on_request_and_labelled():
     assert set(posterior.uplift(log.take([0, 1]))["basis"]) == {"prior only"}
     table = posterior.parameters()
     assert table.loc["effect[A]", "mean"] == pytest.approx(0.05, abs=0.06)  # and not 3
-    assert table.loc["effect[A]", "sd"] == pytest.approx(np.hypot(0.5, 0.5), rel=0.1)
+    assert table.loc["effect[A]", "sd"] == pytest.approx(np.hypot(0.7, 0.5), rel=0.1)
 
 
 def test_where_there_is_overlap_the_effect_is_learned():

@@ -5,7 +5,7 @@ For customer i in segment s, with standardised covariates z and organic log-odds
     logit p0 = c + a0 + a1 (l - c + sum_k w_k d_ik) + b_s + c_t + z' beta    without an offer, in campaign t,
     x_f      = e_fj + u_js + z' gamma_j                                      strengths of offer j, for the link,
 
-    a0 ~ Logistic(0, 1), a1 ~ N(1, 1/2)   centred on "the model of purchases is calibrated", and weak
+    a0 ~ Logistic(0, 2), a1 ~ N(1, 1/2)   centred on "the model of purchases is calibrated", and weak
     w_k ~ N(0, s_k)                  principal components of the uncertainty of l, each of which moves d_ik
     e_fj ~ N(m_f, offer_spread), u_js ~ N(0, segment_spread), b_s ~ N(0, base_spread), c_t ~ N(0, campaign_spread),
     spreads half-normal(1/2); beta, gamma_j ~ N(0, 1/2).
@@ -15,7 +15,7 @@ effect is free, so do those of its customers, whatever the slope and all other t
 logistic regression; they hold for HierarchicalLogit, and for the other links as far as their formula does). So in a
 campaign at random the average effect is the difference in means, however wrong the organic forecast is. A normal prior
 of a0 would break that: at a forecast of .26 where .02 return it pulls on the held-out, and on nobody else, for the
-offer's effect makes up for it among the others. The pull of the logistic one is worth a single return at most; where
+offer's effect makes up for it among the others. The pull of the logistic one is worth half a return at most; where
 few were held out, it still keeps the forecast that nothing contradicts. c, the centre of l, keeps a0 and a1 apart.
 
 Segments and covariates enter p0 as well as the effects: otherwise an organic model that is off in one segment would
@@ -116,7 +116,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
 
     assignment: Assignment
     link: Link = HierarchicalLogit()
-    intercept: Prior = Logistic(0.0, 1.0)
+    intercept: Prior = Logistic(0.0, 2.0)
     slope: Prior = Normal(1.0, 0.5)
     offer_spread: Prior = HalfNormal(0.5)
     segment_spread: Prior = HalfNormal(0.5)

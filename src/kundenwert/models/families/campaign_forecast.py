@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy.special import expit
+from scipy.stats import binom, norm
 
 from kundenwert.histories.campaign_terms import column
 
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["centre_of", "contradiction"]
 
-SURE: Final = 2.58  # standard deviations beyond chance: one campaign in a hundred has as much by chance
+SURE: Final = 0.01  # probability to be as far off by chance, below which the held-out contradict the forecast
 MATTERS: Final = 1.5  # factor between what was foreseen and what was seen
-STEADY: Final = 0.375  # that makes the variance of the root of a count nearly the same for all of them (Anscombe 1948)
 
 
 def centre_of(cells: Cells) -> float:
@@ -45,11 +45,12 @@ def contradiction(cells: Cells) -> str:
     variance = float(counts @ (p * (1 - p)))
     for k, scores in enumerate(terms.scores):
         variance += float(np.var(scores)) * _moved(cells, k, held, counts * p * (1 - p)) ** 2
-    apart = 2 * (np.sqrt(seen + STEADY) - np.sqrt(foreseen + STEADY)) / np.sqrt(max(variance / foreseen, 1e-300))
-    ratio = max(seen, 0.5) / foreseen
-    if abs(apart) < SURE or 1 / MATTERS < ratio < MATTERS:
-        return ""
     number = int(counts.sum())
+    by_chance = binom(number, foreseen / number)
+    alone = min(by_chance.cdf(seen), by_chance.sf(seen - 1))  # as if the forecast were sure of itself
+    tail = max(alone, norm.sf(abs(seen - foreseen) / np.sqrt(max(variance, 1e-300))))
+    if 2 * tail > SURE or 1 / MATTERS < max(seen, 0.5) / foreseen < MATTERS:
+        return ""
     return (
         f"the held-out contradict the organic forecast: {seen:.0f} of {number:,} returned ({seen / number:.1%}), where "
         f"it foresees {foreseen:,.0f} ({foreseen / number:.1%}). Returns without an offer, and effects of offers, are "

@@ -41,13 +41,13 @@ class HierarchicalLogit(Link):
     Parameters
     ----------
     effect : Normal
-        Prior of the shift of an average offer. By default Normal(0.05, 0.5). With the default priors of
+        Prior of the shift of an average offer. By default Normal(0.05, 0.7). With the default priors of
         :class:`kundenwert.CampaignResponse`, an offer of which nothing is known moves a customer who returns with
-        probability 0.10 by themselves to 0.12 on average (90 % interval 0.04 to 0.27; it does harm with probability
-        0.47). It is that wide so that a campaign says how large the effect is, and not the prior.
+        probability 0.10 by themselves to 0.13 on average (90 % interval 0.03 to 0.32; it does harm with probability
+        0.48). It is that wide so that a campaign says how large the effect is, and not the prior.
     """
 
-    effect: Prior = Normal(0.05, 0.5)
+    effect: Prior = Normal(0.05, 0.7)
 
     @override
     def strengths(self, states: tuple[str, ...]) -> tuple[Quantity, ...]:
