@@ -112,6 +112,7 @@ if TYPE_CHECKING:
         SpendPosterior,
     )
     from kundenwert.priors import Beta, Flat, Gamma, HalfNormal, Logistic, LogitNormal, LogNormal, Normal, Prior
+    from kundenwert.progress import show_progress
     from kundenwert.reporting import Report, report
     from kundenwert.transactions import summarize, summarize_opportunities
     from kundenwert.winback import (

@@ -288,5 +288,5 @@ def _normal(value: Array, mu: float, sigma: float) -> Array:
     return -0.5 * ((value - mu) / sigma) ** 2 - math.log(sigma) - 0.5 * math.log(2 * math.pi)
 
 
-register(LogNormal, LogitNormal, Gamma, Beta, HalfNormal, Normal, Flat)
+register(LogNormal, LogitNormal, Gamma, Beta, HalfNormal, Normal, Logistic, Flat)
 explain_annotations({"Prior": Prior})
