@@ -10,6 +10,9 @@ For customer i in segment s, with standardised covariates z and organic log-odds
     e_fj ~ N(m_f, offer_spread), u_js ~ N(0, segment_spread), b_s ~ N(0, base_spread), c_t ~ N(0, campaign_spread),
     spreads half-normal(1/2); beta, gamma_j ~ N(0, 1/2).
 
+Where the campaign shows that returns without an offer are not linear in covariates, z holds bends and products of them
+in z' beta besides: see ``families/campaign_shapes.py``.
+
 Level and slope are learned. If a0 is free, the fitted returns of all customers add up to those seen, and if an offer's
 effect is free, so do those of its customers, whatever the slope and all other terms are (the score equations of
 logistic regression; they hold for HierarchicalLogit, and for the other links as far as their formula does). So in a
@@ -62,6 +65,7 @@ from kundenwert.models.families.campaign_parameters import (
     shaped,
     standard,
 )
+from kundenwert.models.families.campaign_shapes import Shape, shapes_of
 from kundenwert.models.kernels.logistic import expansion
 from kundenwert.priors import HalfNormal, Logistic, Normal, Prior
 
@@ -106,11 +110,12 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         and between campaigns beyond what the model of purchases says.
     covariate : Normal
         Prior of the effect of one standard deviation of a covariate, on returns without an offer and on each offer. A
-        covariate of text has a term for each level, scaled so that all of them together vary as much.
+        covariate of text has a term for each level, scaled so that all of them together vary as much. Returns without
+        an offer also have terms for bends of a covariate and products of two, where the campaign shows them.
     offers, segments : tuple
         Labels. By default those of the campaign; named beforehand, they may hold offers that nobody was sent yet.
     states, covariates, categories, organic_known, campaigns, window, scores, source, notes, prior_only,
-    organic_centre, contradiction
+    organic_centre, contradiction, shapes
         Filled in by the fit.
     """
 
@@ -137,6 +142,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
     prior_only: str = ""
     organic_centre: float = 0.0
     contradiction: str = ""
+    shapes: tuple[tuple[int, int, float, float, float], ...] = ()
 
     def __post_init__(self) -> None:
         for name, kind, example in (
@@ -158,7 +164,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             check_duration(self.window, "window")
         for name in ("offers", "segments", "states", "campaigns", "notes"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name in ("covariates", "scores"):  # a file holds lists
+        for name in ("covariates", "scores", "shapes"):  # a file holds lists
             object.__setattr__(self, name, tuple(map(tuple, getattr(self, name))))
         object.__setattr__(self, "categories", tuple((name, tuple(levels)) for name, levels in self.categories))
         _ = self.quantities
@@ -249,6 +255,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             source=terms.source,
             notes=(*verdict.notes, *(() if terms.organic_known else (ONE_LEVEL,))),
             prior_only=verdict.prior_only,
+            shapes=() if verdict.prior_only else shapes_of(cells),
             organic_centre=0.0 if verdict.prior_only else centre_of(cells),
             contradiction=contradiction(cells) if terms.organic_known and not verdict.prior_only else "",
         )
@@ -266,7 +273,8 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             total = total + f.choose(part.base, customers.segment)
         if part.campaign:
             total = total + f.choose(part.campaign, customers.campaign)
-        for coefficient, z in zip(part.covariate, customers.covariates, strict=True):
+        shapes = [Shape(*each).values(customers.covariates) for each in self.shapes]
+        for coefficient, z in zip(part.covariate, [*customers.covariates, *shapes], strict=True):
             total = total + coefficient * z
         return total
 
@@ -341,6 +349,7 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             offers=self.offers,
             strengths=[quantity.name for quantity in self.strengths],
             covariates=[name for name, _, _ in self.covariates],
+            shapes=[Shape(*each).name(self.covariates) for each in self.shapes],
             components=len(self.scores),
         )
 

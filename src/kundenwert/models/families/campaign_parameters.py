@@ -54,6 +54,7 @@ def names_of(
     offers: Sequence[str],
     strengths: Sequence[str],
     covariates: Sequence[str],
+    shapes: Sequence[str],
     components: int,
 ) -> Any:  # Parts of names in place of arrays
     """Names of all parameters by their role; one segment, or one campaign, is not told apart from others."""
@@ -68,7 +69,7 @@ def names_of(
             [f"organic_{k + 1}" for k in range(components)],
             [f"segment[{area}]" for area in areas],
             [f"campaign[{label}]" for label in rounds],
-            [f"covariate[{name}]" for name in known],
+            [f"covariate[{name}]" for name in (*known, *map(_written, shapes))],
             [f"{family}_mean" for family in families],
             [f"{family}[{label}]" for family in families for label in labels],
             [f"segment_effect[{label}, {area}]" for label in labels for area in areas],
