@@ -15,7 +15,7 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH VIRTUAL_ENV
 # uv trusts the certificates that the machine trusts, as pip and git do.
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo demo-winback test lint test-py312 test-py313 test-pages test-slow bench docs lock format clean
+.PHONY: help demo demo-winback test lint test-py312 test-py313 test-docs test-pages test-slow bench docs lock format clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -36,10 +36,13 @@ lint: .venv/.done  ## format, lint, types, layers
 	$(BIN)/lint-imports
 
 test-py312: .venv/.done  ## the tests that are not slow, on Python 3.12
-	$(BIN)/python $(PYTEST)
+	$(BIN)/python $(PYTEST) README.md src tests --ignore tests/test_examples.py
 
-test-py313: .venv-3.13/.done  ## the same on Python 3.13, but for pages and examples: running them once is enough
-	.venv-3.13/bin/python $(PYTEST) src tests --ignore tests/test_examples.py
+test-py313: .venv-3.13/.done  ## the same on Python 3.13
+	.venv-3.13/bin/python $(PYTEST) README.md src tests --ignore tests/test_examples.py
+
+test-docs: .venv/.done  ## the code in the pages of docs/, and the examples
+	$(BIN)/python $(PYTEST) docs tests/test_examples.py
 
 test-pages: .venv/.done  ## the pages in a real browser; where root may, it is installed with apt-get
 	.ci/browser

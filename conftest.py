@@ -17,7 +17,7 @@ from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParse
 from kundenwert.transactions.plausibility import dates
 
 # No test looks at a clock, and none depends on luck: the same examples every time, but for `make test-slow`.
-settings.register_profile("fixed", deadline=None, derandomize=True)
+settings.register_profile("fixed", deadline=None, derandomize=True, max_examples=30)
 settings.register_profile("fresh", deadline=None, print_blob=True)
 settings.load_profile("fixed")
 pytest.MonkeyPatch().setattr(dates, "present", lambda: datetime(2100, 1, 1, tzinfo=UTC))

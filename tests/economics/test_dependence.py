@@ -251,8 +251,8 @@ def test_corrected_values_are_what_simulated_customers_spend(name, spend, correl
     "spend_model, truth, correlation",
     [
         (kw.GammaGamma(), GAMMA_GAMMA, 0.4),
-        (kw.LogNormalSpend(), LOG_NORMAL, -0.5),
         (kw.LogNormalSpend(), LOG_NORMAL, 0),
+        pytest.param(kw.LogNormalSpend(), LOG_NORMAL, -0.5, marks=pytest.mark.slow),
     ],
 )
 def test_the_correlation_of_simulated_customers_is_found(spend_model, truth, correlation):
@@ -277,6 +277,7 @@ def test_the_correlation_of_simulated_customers_is_found(spend_model, truth, cor
         assert (found.p_positive > 0.99) == (correlation > 0)
 
 
+@pytest.mark.slow
 def test_corrected_values_are_closer_to_the_truth():
     """Everything from data: fits, correlation and correction. The truth is what is expected at true parameters."""
     histories, _ = market(PURCHASES["MBGNBD"], LOG_NORMAL, 0.5, 2500, seed=1)

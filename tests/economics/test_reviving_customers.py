@@ -51,6 +51,7 @@ def test_net_present_value_is_discounted_purchases_times_what_they_leave(horizon
         assert found[name].to_numpy() == pytest.approx(LEAVES * bought[name].to_numpy(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_accounting_periods_and_service_for_everyone_are_taken_into_account():
     """Paid at the end of four weeks: later than continuously, by two weeks of interest about."""
     plain = kw.net_present_value(KNOWN, AMOUNT, base(), SHOP, horizon=AHEAD)["mean"]
@@ -94,6 +95,7 @@ def test_scores_agree_with_the_verbs():
         assert table[name].to_numpy() == pytest.approx(found["mean"].to_numpy(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_new_customers_are_worth_what_histories_without_purchases_are():
     nobody = with_gaps([[]], [0.0])
     found = kw.new_customer_value(POSTERIOR, AMOUNT, SHOP, horizon=AHEAD, first_purchase=False, futures=0)
@@ -123,6 +125,7 @@ def test_phases_warnings_rules_and_dependence_say_that_they_cannot_be_told():
                 kw.net_present_value(posterior, AMOUNT, base(), shop, horizon=AHEAD)
 
 
+@pytest.mark.slow
 def test_a_page_is_written_without_phases(tmp_path):
     shop = kw.Economics(margin=0.3, annual_discount_rate=0.1)
     everybody = cdnow.histories()

@@ -43,6 +43,7 @@ def assert_same(ours, reference):
             assert below == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) * (1 / n + 1 / effective))), (name, p)
 
 
+@pytest.mark.slow
 def test_they_agree_on_a_hundred_customers():
     reference = by_nuts("GammaGamma", 100, 1500, 2)
     assert reference.diagnostics.ess > 400

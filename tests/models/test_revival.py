@@ -76,6 +76,7 @@ class TestAgainstTheLikelihood:
             ratio = np.exp(total(posterior, later) - total(posterior, histories))
             np.testing.assert_allclose(1 - found, ratio, rtol=1e-8, atol=1e-9)
 
+    @pytest.mark.slow
     def test_tables_of_many_draws_are_as_good_as_one(self):
         many, histories = with_draws(40), some_customers()
         for ask in (
@@ -421,6 +422,7 @@ class TestFits:
         assert other.loc["eta", "mean"] * 7 == pytest.approx(one.loc["eta", "mean"], rel=1e-6)
         assert other.loc["omega", "mean"] == pytest.approx(one.loc["omega", "mean"], rel=1e-6)
 
+    @pytest.mark.slow
     def test_without_gaps_a_fit_warns(self):
         method, histories = kw.ImportanceSampling(points=2048, draws=200, refits=0), cdnow.sample(30)
         table = kw.CustomerHistories.from_pandas(histories.to_pandas(), unit="week")

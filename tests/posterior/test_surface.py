@@ -77,7 +77,11 @@ def largest_error(posterior, histories, ask, formula, rows):
 @pytest.mark.parametrize("model", PURCHASE_MODELS)
 @pytest.mark.parametrize(
     "draws, question",
-    [*(("narrow", question) for question in QUESTIONS), ("wide", "later"), ("extreme", "alive ahead")],
+    [
+        *(("narrow", question) for question in QUESTIONS),
+        ("wide", "later"),
+        pytest.param("extreme", "alive ahead", marks=pytest.mark.slow),
+    ],
 )
 def test_a_surface_agrees_with_the_formula(made, model, question, draws):
     histories = population(20_000)
@@ -116,6 +120,7 @@ def test_without_a_surface_every_pair_is_computed(monkeypatch, made, model, larg
     assert made == [None] * len(QUESTIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", PURCHASE_MODELS)
 def test_a_value_that_underflows_leads_to_the_formula(made, model):
     """An expectation of exactly zero has no logarithm."""
