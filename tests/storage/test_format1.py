@@ -1,5 +1,6 @@
 """Files of format 1: what version 0.1 saved is read under strict validation, with a warning; nothing else is."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -214,6 +215,17 @@ def test_a_process_that_hangs_crashes_or_fills_the_memory_is_an_error(path, monk
     monkeypatch.undo()
     monkeypatch.setattr(sys, "executable", "/no/python/here")
     with pytest.raises(FileFormatError, match=r"none could be started.*load it where python can be run"):
+        kw.load(path)
+
+
+def test_a_bit_that_makes_hdf5_run_for_ever_is_damage(path, monkeypatch):
+    """Found by trying flipped bits: HDF5 2.0 does not come to an end, and the processor's time is up."""
+    content = bytearray((SAVED / "bgnbd.nc").read_bytes())
+    content[23814 // 8] ^= 1 << 23814 % 8
+    path.write_bytes(content)
+    program = inspect.getsource(format1_child).replace("PROCESSOR_SECONDS: Final = 3", "PROCESSOR_SECONDS: Final = 0")
+    monkeypatch.setattr("kundenwert.storage.format1.inspect.getsource", lambda _: program)
+    with pytest.raises(FileFormatError, match="cannot be read as a saved posterior"):
         kw.load(path)
 
 

@@ -252,3 +252,15 @@ def test_a_name_that_is_too_long_is_told(tmp_path):
         published().save(tmp_path / ("x" * 300))
     with pytest.raises(FileReadError, match="cannot be read"):
         kw.load(tmp_path / ("x" * 300))
+
+
+@POSIX
+def test_a_file_of_many_gigabytes_that_is_not_ours_is_not_read(path):
+    with path.open("wb") as file:
+        file.truncate(12 * 1024**3)  # a hole, which takes no room
+    with pytest.raises(FileFormatError, match="is not a file of kundenwert"):
+        kw.load(path)
+    with path.open("r+b") as file:
+        file.truncate(100 * 1024**3)
+    with pytest.raises(kw.errors.SizeError, match="has 100 GiB; files of kundenwert are smaller"):
+        kw.load(path)

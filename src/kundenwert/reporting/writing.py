@@ -30,6 +30,7 @@ from kundenwert.reporting.html import page
 from kundenwert.reporting.remarks import problems
 from kundenwert.reporting.sections import sections
 from kundenwert.scalars import check_count, is_whole
+from kundenwert.storage.disk import write_whole
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -163,6 +164,8 @@ def report(
     SpecificationError
         For contracts; if the folder of `path` does not exist, or there is no such `language`; or if `new_customers`
         looks ahead for another time.
+    FileWriteError
+        If the page cannot be written; then an old one is as it was.
     InfiniteValueError
         If purchases for life are not finite without discounting, or the mean amount is infinite.
     MissingInformationError
@@ -201,7 +204,7 @@ def report(
     )
     with shown_as("report", progress):
         source, table = written(Findings.of(asked), title)
-    target.write_text(source, encoding="utf-8", newline="\n")
+    write_whole(str(target), source.encode("utf-8"))
     return Report(path=target, table=table)
 
 

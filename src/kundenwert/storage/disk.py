@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["path_of", "read_whole", "write_whole"]
 
-LARGEST: Final = 64 * 1024**3  # bytes of a file; what is larger is no file of ours
+HEAD: Final = 512
+LARGEST: Final = 16 * 1024**3  # bytes of a file; what is larger is no file of ours
 AT_ONCE: Final = 16 * 1024**2
 OPEN: Final = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -67,8 +68,8 @@ def path_of(path: object) -> str:
     return found
 
 
-def read_whole(path: str) -> bytes:
-    """What stands in a file, read once.
+def read_whole(path: str, starts: tuple[bytes, ...] = (b"",)) -> bytes:
+    """What stands in a file, read once; only the first bytes, if it does not begin with any of `starts`.
 
     Raises
     ------
@@ -91,6 +92,10 @@ def read_whole(path: str) -> bytes:
             if found.st_size > LARGEST:
                 message = f"{path} has {found.st_size / 1024**3:,.0f} GiB; files of kundenwert are smaller"
                 raise SizeError(message)
+            head = file.read(HEAD)
+            if not head.startswith(starts):
+                return head
+            file.seek(0)
             return file.read(found.st_size + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         message = f"there is no file {path}; save something there first with a method save, or correct the path"

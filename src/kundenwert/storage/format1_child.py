@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-PROCESSOR_SECONDS: Final = 10
+PROCESSOR_SECONDS: Final = 3
 MOST_OBJECTS: Final = 100_000
 LONGEST_TEXT: Final = 64 * 1024**2
 ROOM: Final = 512 * 1024**2

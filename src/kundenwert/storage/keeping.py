@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from kundenwert.errors import DataError, FileFormatError, FileFormatWarning, KundenwertError, SpecificationError
 from kundenwert.storage.blocks import UnreadableError
-from kundenwert.storage.container import is_sealed, packed, unsealed
+from kundenwert.storage.container import START, is_sealed, packed, unsealed
 from kundenwert.storage.decoding import Decoder
 from kundenwert.storage.disk import path_of, read_whole, write_whole
 from kundenwert.storage.encoding import Encoder
-from kundenwert.storage.format1 import is_hdf5, object_of_format_1
+from kundenwert.storage.format1 import SIGNATURE, is_hdf5, object_of_format_1
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def load(path: str | PathLike[str], kinds: tuple[type[Any], ...] = (object,), mo
     """Read what a method ``save`` wrote, and refuse all but these kinds; see :func:`kundenwert.load`."""
     source = path_of(path)
     own = _by_name(models)
-    content = read_whole(source)
+    content = read_whole(source, (START, SIGNATURE))
     old = not is_sealed(content)
     try:
         value, notes = (_old(content, own), ()) if old else read(content, own)
