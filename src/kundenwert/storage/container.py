@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from kundenwert.storage.blocks import Node
 
-__all__ = ["FORMAT_VERSION", "Stored", "is_sealed", "packed", "sealed", "unsealed"]
+__all__ = ["FORMAT_VERSION", "START", "Stored", "is_sealed", "packed", "sealed", "unsealed"]
 
 FORMAT_VERSION: Final = 2
 HEAD: Final = 512

@@ -103,6 +103,8 @@ def read_whole(path: str, starts: tuple[bytes, ...] = (b"",)) -> bytes:
     except OSError as error:
         message = f"{path} cannot be read ({error.strerror or error}); check the permissions and the disk"
         raise _with_details(FileReadError(message), error) from error
+    except SizeError:
+        raise
     except MemoryError as error:
         message = f"{path} does not fit in memory; load it where there is more"
         raise SizeError(message) from error

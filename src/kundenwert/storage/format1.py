@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     type Floats = NDArray[np.float64]
     type Reader = Callable[[dict[str, Any], dict[str, Floats], Mapping[str, type[Any]]], Any]
 
-__all__ = ["FORMAT_1", "content_of", "is_hdf5", "object_of_format_1"]
+__all__ = ["FORMAT_1", "SIGNATURE", "content_of", "is_hdf5", "object_of_format_1"]
 
 SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 VERSION_1: Final = b'"format_version": 1,'
