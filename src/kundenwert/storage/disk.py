@@ -89,9 +89,7 @@ def read_whole(path: str, starts: tuple[bytes, ...] = (b"",)) -> bytes:
         with open(number, "rb") as file:  # noqa: PTH123 - a number, not a path
             found = os.fstat(number)
             _check_regular(path, found.st_mode)
-            if found.st_size > LARGEST:
-                message = f"{path} has {found.st_size / 1024**3:,.0f} GiB; files of kundenwert are smaller"
-                raise SizeError(message)
+            _check_size(path, found.st_size)
             head = file.read(HEAD)
             if not head.startswith(starts):
                 return head
@@ -108,6 +106,12 @@ def read_whole(path: str, starts: tuple[bytes, ...] = (b"",)) -> bytes:
     except MemoryError as error:
         message = f"{path} does not fit in memory; load it where there is more"
         raise SizeError(message) from error
+
+
+def _check_size(path: str, size: int) -> None:
+    if size > LARGEST:
+        message = f"{path} has {size / 1024**3:,.0f} GiB; files of kundenwert are smaller"
+        raise SizeError(message)
 
 
 def _check_regular(path: str, mode: int) -> None:
