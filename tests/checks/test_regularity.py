@@ -105,6 +105,73 @@ def test_the_unit_does_not_matter_and_more_customers_tell_more():
     assert inner.upper - inner.lower < kw.regularity(cdnow.histories()).upper - kw.regularity(cdnow.histories()).lower
 
 
+@pytest.fixture(scope="module")
+def pausing() -> Any:
+    """Regular buyers who pause: four of five lapses are pauses, of twenty weeks on average. Two years of them."""
+    truth = kw.RevivalNBD.Parameters(k=3, r=3.0, alpha=3.0, a=1.0, b=6.0, omega=0.8, eta=0.05, unit="week")
+    return kw.datasets.simulated(truth, customers=400, seed=1, observed_for=kw.weeks(104), start="2023-01-01")
+
+
+def test_its_advice_names_what_it_risks_and_is_right_about_it(pausing):
+    """In a world of regular buyers who pause, a model of regular buying is sure that they are gone, and loses."""
+    histories = kw.summarize(pausing, customer="customer_id", time="date", until="2024-06-30")
+    found = kw.regularity(histories)
+    assert found.lower > 1
+    assert found.k == 2
+    said = str(found)
+    for words in (
+        "MBGCNBD(k=2)",
+        "RevivalNBD(k=2)",
+        "MBGNBD()",
+        "rolling_origin",
+        "it is sure that they are gone, and they come back",
+    ):
+        assert words in said
+    assert said.startswith(f"k = {found.mean:.2f} (")
+    came = kw.holdout(pausing, histories, until="2024-12-29")["purchases"].to_numpy() > 0
+    scores = {}
+    for model in (kw.MBGNBD(), kw.MBGCNBD(k=2)):
+        posterior = kw.fit(model, histories, seed=1, method=kw.ImportanceSampling(draws=100))
+        back = posterior.return_probability(histories, horizon=kw.weeks(26))["mean"].to_numpy()
+        scores[type(model).__name__] = np.where(came, np.log(back), np.log1p(-back)).mean()
+    written_off = back < 0.02  # by the model of regular buying
+    assert written_off.sum() > 30
+    assert came[written_off].mean() > 0.1
+    assert scores["MBGCNBD"] < scores["MBGNBD"] - 0.05
+
+
+@pytest.mark.slow
+def test_the_model_that_is_advised_beside_it_predicts_better(pausing):
+    some = pausing[pausing["customer_id"].isin(pausing["customer_id"].unique()[:150])]
+    models = {"MBG": kw.MBGNBD(), "MBGC": kw.MBGCNBD(k=2), "revival": kw.RevivalNBD(k=2)}
+    result = kw.rolling_origin(
+        some,
+        models,
+        customer="customer_id",
+        time="date",
+        origins=["2024-06-30"],
+        horizon=kw.weeks(26),
+        method=kw.ImportanceSampling(draws=100),
+        seed=1,
+    )
+    assert result.summary.index[0] == "revival"
+    assert result.summary.loc["MBGC", "difference"] < -2 * result.summary.loc["MBGC", "difference_se"]
+
+
+def test_advice_for_customers_who_are_not_regular():
+    random, bursts = kw.regularity(cdnow.histories()), kw.regularity(histories_from(simulated(0.6), resolution="hour"))
+    assert (random.k, bursts.k) == (1, 1)
+    assert "Customers buy about at random. MBGNBD() fits that" in str(random)
+    assert "Customers buy in bursts" in str(bursts)
+    assert "MBGCNBD" not in str(random) + str(bursts)
+    regular = kw.regularity(histories_from(simulated(3.0), resolution="hour"))
+    assert regular.k == 3
+    kw.MBGCNBD(k=regular.k), kw.RevivalNBD(k=regular.k)  # the advice can be followed
+    twenty = kw.regularity(histories_from([[30, 31, 29, 30, 32, 30]] * 40))
+    assert twenty.k == 8
+    kw.RevivalNBD(k=8)
+
+
 def test_what_cannot_tell_is_refused():
     with pytest.raises(MissingInformationError, match=r"single purchases.*kundenwert\.summarize"):
         kw.regularity(histories_of([3, 4], 20, 38))

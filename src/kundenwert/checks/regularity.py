@@ -26,6 +26,8 @@ EQUAL: Final = 12.0  # log k beyond which gaps are practically equal, and a numb
 POINTS: Final = 1001
 NEGLIGIBLE: Final = 40.0  # exp(-40) of the mode
 LARGEST_MASS: Final = 0.01  # that may lie there
+SLIGHTLY: Final = 1.25  # below it, k = 1 is the nearer model
+MOST_STAGES: Final = 8  # that RevivalNBD has
 
 
 @final
@@ -33,7 +35,8 @@ LARGEST_MASS: Final = 0.01  # that may lie there
 class Regularity:
     """Posterior of k, the regularity of buying: 1 if purchases come at random, more if regularly, less in bursts.
 
-    The standard deviation of a customer's gaps is about 1/sqrt(k) of their mean.
+    The standard deviation of a customer's gaps is about 1/sqrt(k) of their mean. Printed, it says what that means for
+    the choice of a model.
 
     Parameters
     ----------
@@ -50,6 +53,40 @@ class Regularity:
     upper: float
     customers: int
 
+    @property
+    def k(self) -> int:
+        """The whole number to try in a model of regular buying: 1 where nothing speaks for one, at most 8."""
+        if self.mean < SLIGHTLY or self.lower <= 1:
+            return 1
+        return min(max(2, round(self.mean)), MOST_STAGES)
+
+    @property
+    def advice(self) -> str:
+        """Which models to try, and what may go wrong with them."""
+        if self.k > 1:
+            return (
+                f"Customers buy more regularly than at random. MBGCNBD(k={self.k}) may predict better, and may do much "
+                "worse: to it a purchase that does not come when it was due is a goodbye. Where regular customers "
+                "pause (holidays, a full cupboard, a detour to somebody else), it is sure that they are gone, and they "
+                f"come back. RevivalNBD(k={self.k}) lets regular customers pause; it needs the log and takes longer to "
+                "fit. Do not choose by k: fit both and MBGNBD() up to earlier dates with kundenwert.rolling_origin, "
+                "and take MBGCNBD only if its log_score is ahead there."
+            )
+        if self.upper < 1:
+            return (
+                "Customers buy in bursts: short gaps among long ones. No model of regular buying fits that; MBGNBD() "
+                "takes long gaps for slow buying, RevivalNBD() for pauses. kundenwert.rolling_origin tells which of "
+                "the two predicts better."
+            )
+        return (
+            "Customers buy about at random. MBGNBD() fits that; a model of regular buying would take silence for a "
+            "goodbye too soon. If customers pause, try RevivalNBD() beside it with kundenwert.rolling_origin."
+        )
+
+    def __str__(self) -> str:
+        many = f"{self.customers:,} customer{'s' * (self.customers > 1)} with three purchases or more"
+        return f"k = {self.mean:.2f} ({self.lower:.2f} to {self.upper:.2f}), from {many}.\n{self.advice}"
+
 
 def regularity(histories: CustomerHistories, *, interval: float = 0.90) -> Regularity:
     """Infer how regularly customers buy, whatever their rates and whoever has left.
@@ -57,6 +94,8 @@ def regularity(histories: CustomerHistories, *, interval: float = 0.90) -> Regul
     A customer's gaps are taken as Gamma(k, rate) with a rate of their own. Given the number of purchases and the time
     of the last one, the shares of the gaps are Dirichlet(k, …, k), whatever the rate, the way customers leave and the
     end of observation; so this needs no model of these. The prior of log k is Normal(0, 1).
+
+    Pauses make k smaller: regular buyers who pause now and then look less regular than they are between the pauses.
 
     Gaps are whole steps, and purchases within a step are one. Where gaps are often as short as a step that hides the
     shortest, and k comes out too large: summarize with a finer `resolution` then.
@@ -71,8 +110,9 @@ def regularity(histories: CustomerHistories, *, interval: float = 0.90) -> Regul
     Returns
     -------
     Regularity
-        Near 1: :class:`kundenwert.MBGNBD`. Well above: :class:`kundenwert.MBGCNBD` may predict better; find out with
-        :func:`kundenwert.rolling_origin`.
+        Print it for its advice. Near 1: :class:`kundenwert.MBGNBD`. Well above: :class:`kundenwert.MBGCNBD` may predict
+        better, or far worse if regular customers pause, because it takes every missed purchase for a goodbye; there
+        :class:`kundenwert.RevivalNBD` with the same k is safer. :func:`kundenwert.rolling_origin` tells which.
 
     Raises
     ------
