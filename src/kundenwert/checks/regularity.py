@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
@@ -85,7 +86,8 @@ class Regularity:
 
     def __str__(self) -> str:
         many = f"{self.customers:,} customer{'s' * (self.customers > 1)} with three purchases or more"
-        return f"k = {self.mean:.2f} ({self.lower:.2f} to {self.upper:.2f}), from {many}.\n{self.advice}"
+        found = f"k = {self.mean:.2f} ({self.lower:.2f} to {self.upper:.2f}), from {many}."
+        return f"{found}\n{textwrap.fill(self.advice, 100)}"
 
 
 def regularity(histories: CustomerHistories, *, interval: float = 0.90) -> Regularity:
