@@ -157,7 +157,8 @@ def test_the_model_that_is_advised_beside_it_predicts_better(pausing):
         seed=1,
     )
     assert result.summary.index[0] == "revival"
-    assert result.summary.loc["MBGC", "difference"] < -2 * result.summary.loc["MBGC", "difference_se"]
+    behind: Any = result.summary.loc["MBGC"]
+    assert behind["difference"] < -2 * behind["difference_se"]
 
 
 def test_advice_for_customers_who_are_not_regular():
