@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import kundenwert as kw
-from kundenwert.errors import ColumnError, RowError
+from kundenwert.errors import ColumnError, RowError, SpecificationError
 from kundenwert.histories.identity import places
 from tests.reading.remedies import mended
 
@@ -164,6 +164,13 @@ def test_floats_become_integers_by_the_line_in_the_error():
     with pytest.raises(ColumnError, match=r"got Float64, such as 1\.0; floats are not exact") as refused:
         summary(log)
     assert summary(mended(log, refused.value), on_bad_rows="drop").customer_id.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("customers", [3, "a", None, 1.5])
+def test_select_takes_a_list(customers):
+    made = summary(frame("object", list(TEXT)))
+    with pytest.raises(SpecificationError, match=r"select takes a list of ids, got .*; for one customer write"):
+        made.select(customers)
 
 
 def test_text_and_integers_never_meet():

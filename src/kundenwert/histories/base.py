@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, Self, cast, final
 
 import pandas as pd
 
 from kundenwert.duration import DAYS
-from kundenwert.errors import DataError, MissingInformationError, RowError
+from kundenwert.errors import DataError, MissingInformationError, RowError, SpecificationError
 from kundenwert.histories.identity import places
 from kundenwert.histories.validation import shown
 
@@ -78,7 +79,12 @@ class Histories(ABC):
         ------
         RowError
             If a customer has no history here.
+        SpecificationError
+            If this is no list of ids.
         """
+        if isinstance(customer_ids, str) or not isinstance(customer_ids, Iterable):
+            message = f"select takes a list of ids, got {customer_ids!r}; for one customer write [{customer_ids!r}]"
+            raise SpecificationError(message)
         wanted = customer_ids if isinstance(customer_ids, pd.Index) else pd.Index(list(customer_ids))
         positions = places(self.customer_id, wanted)
         if (positions < 0).any():
