@@ -19,7 +19,7 @@ import kundenwert as kw
 from kundenwert.economics.newcomers import payback
 from kundenwert.errors import DataError, DurationError, MissingInformationError, SpecificationError
 from kundenwert.language import ENGLISH, language_of
-from kundenwert.reporting import findings, writing
+from kundenwert.reporting import findings, remarks, writing
 from kundenwert.reporting.facts import Fact, Measure, alike_below, alike_beside
 from kundenwert.reporting.html import page as page_of
 from kundenwert.reporting.totals import total_range
@@ -754,3 +754,21 @@ def test_templates_travel_with_the_wheel(tmp_path):
     for name in ("reporting/templates/page.html.jinja", "reporting/templates/blocks.html.jinja", "language/de.po"):
         assert f"kundenwert/{name}" in names
     assert "kundenwert/reporting/templates/style.css" in names
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_looks_wrong_with_the_log_is_on_the_page(models, base, tmp_path):
+    some = base.take(np.arange(9))
+    findings_of_log = {"GuestIdWarning": "customer 'x' …; kundenwert.summarize(…)", "UnheardOfWarning": "call f(x=1)"}
+    odd = replace(some, audit=replace(some.audit, findings=findings_of_log))
+    page = tmp_path / "page.html"
+    kw.report(None, odd, models[0], kw.KnownAmount(30.0), SHOP, horizon=AHEAD, path=page, futures=10)
+    source = page.read_text(encoding="utf-8")
+    assert "it seems to stand for many people" in source
+    assert "Something looks wrong with the log" in source
+    assert "summarize" not in source
+
+
+def test_every_warning_of_a_log_has_words_for_those_who_decide():
+    named = {kind.__name__ for kind in kw.errors.LogWarning.__subclasses__()}
+    assert named <= set(remarks.FINDINGS)
