@@ -218,6 +218,34 @@ def _winback(measured: Measured) -> str:
     )
 
 
+def _cohorts(measured: Measured) -> str:
+    run = _get(measured, "cohorts")
+    effective = f"{run['geometric_ess']:,.0f} and {run['weibull_ess']:,.0f}"
+    about = (
+        f"Monthly cohorts of 1,000 contracts, {run['cohorts']} of them over as many months, by the default fit (ESS "
+        f"{effective}); and {run['few']} of them over {run['few']} months by the default fit (ESS "
+        f"{run['few_ess']:,.0f}) and by NUTS, two chains (ESS {run['nuts_ess']:,.0f}). Nine cohorts or more went to "
+        "NUTS before, and so did gamma-gamma on one price. Processor time, but for NUTS, whose chains run beside each "
+        "other."
+    )
+    label, limit = f"{run['cohorts']} cohorts", "40 s or less"
+    return f"{about}\n\n" + _targets(
+        [
+            (f"{label}, shifted beta-geometric", _seconds(run["geometric"]), limit, run["geometric"] <= 40),
+            (f"{label}, beta-discrete-Weibull", _seconds(run["weibull"]), limit, run["weibull"] <= 40),
+            ("their retention curves and lifetimes", _seconds(run["answers"]), "20 s or less", run["answers"] <= 20),
+            (f"{run['few']} cohorts", _seconds(run["of_few"]), "–", None),
+            (f"{run['few']} cohorts by NUTS, elapsed", _seconds(run["nuts"]), "–", None),
+            (
+                "one price for everybody is refused and named",
+                _seconds(run["one_price"]),
+                "0.5 s or less",
+                run["one_price"] <= 0.5 and run["one_price_told"],
+            ),
+        ]
+    )
+
+
 def _worth(measured: Measured) -> str:
     npv, realised = _get(measured, "worth_npv"), _get(measured, "worth_realised")
     about = (
@@ -347,6 +375,7 @@ _SECTIONS: Final = {
     "The family": _family,
     "What a million customers are worth": _worth,
     "Win-back": _winback,
+    "Cohorts of contracts": _cohorts,
     "A million customers": _million,
     "Growth": _growth,
     "Cold start": _cold_start,

@@ -182,6 +182,12 @@ def run_winback(bench: Bench) -> None:
     )
 
 
+def run_cohorts(bench: Bench) -> None:
+    """Cohorts of contracts by the default fit and by NUTS, and one price for everybody."""
+    cohorts = 60 if bench.scale is FULL else 30
+    bench.measure("cohorts", Path(sys.executable), "kundenwert_cohorts.py", "--cohorts", cohorts)
+
+
 def run_cold_start(bench: Bench) -> None:
     """New processes: the import, and the quickstart."""
     ours = Path(sys.executable)
@@ -219,7 +225,7 @@ def machine() -> Measurement:
 
 def main() -> None:
     """Run the cases, print the results and, after a full run, write them to RESULTS.md."""
-    cases = ("posterior", "mode", "family", "worth", "winback", "growth", "cold-start")
+    cases = ("posterior", "mode", "family", "worth", "winback", "cohorts", "growth", "cold-start")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="a dry run of a few minutes, not written to RESULTS.md")
     parser.add_argument("--only", nargs="+", choices=cases, default=[], help="these cases only; not written either")
@@ -241,6 +247,8 @@ def main() -> None:
         run_worth(bench)
     if bench.wants("winback"):
         run_winback(bench)
+    if bench.wants("cohorts"):
+        run_cohorts(bench)
     if bench.wants("growth"):
         run_growth(bench)
     results["minutes"] = (time.perf_counter() - began) / 60

@@ -114,7 +114,7 @@ if TYPE_CHECKING:
     from kundenwert.priors import Beta, Flat, Gamma, HalfNormal, Logistic, LogitNormal, LogNormal, Normal, Prior
     from kundenwert.progress import show_progress
     from kundenwert.reporting import Report, report
-    from kundenwert.transactions import summarize, summarize_opportunities
+    from kundenwert.transactions import summarize, summarize_contracts, summarize_opportunities
     from kundenwert.winback import (
         CampaignEvaluation,
         Offer,
@@ -194,6 +194,7 @@ _HOME = {
     "score": "economics",
     "show_progress": "progress",
     "summarize": "transactions",
+    "summarize_contracts": "transactions",
     "summarize_opportunities": "transactions",
     "testing": "",
     "to_pymc": "inference.pymc",
@@ -354,6 +355,7 @@ __all__ = [
     "show_progress",
     "spend_dependence",
     "summarize",
+    "summarize_contracts",
     "summarize_opportunities",
     "testing",
     "to_pymc",

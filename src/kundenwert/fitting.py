@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, final, overload
 
@@ -21,6 +21,7 @@ from kundenwert.errors import (
 )
 from kundenwert.histories.base import as_histories
 from kundenwert.inference.diagnostics import Diagnostics
+from kundenwert.inference.grouped import grouped_points
 from kundenwert.inference.hierarchical import hierarchical_points
 from kundenwert.inference.importance import importance_points, resample
 from kundenwert.inference.methods import MAP, NUTS, ImportanceSampling, Method
@@ -130,8 +131,9 @@ def fit(
     histories : CustomerHistories, OpportunityHistories, ContractHistories or CampaignLog
         The customers.
     method : ImportanceSampling, NUTS or MAP, optional
-        How. By default importance sampling; if its diagnostics say no, NUTS takes over, with a warning. More than 20
-        quantities, as nine cohorts of contracts have, go to NUTS directly.
+        How. By default importance sampling, with one proposal for each cohort of contracts; if its diagnostics say
+        no, NUTS takes over, with a warning. A model of more than 20 quantities goes to NUTS directly if it does not
+        say how they hang together.
     seed : int, optional
         Makes the result reproducible. Without one, a seed is drawn and recorded in the diagnostics.
     progress : bool, optional
@@ -178,7 +180,7 @@ def fit(
 
 
 def _posterior(task: _Task, histories: Histories, method: Method | None) -> AnyPosterior:  # noqa: PLR0911 - one a method
-    model, pooled = task.model, isinstance(task.model, CampaignModel)
+    model, known = task.model, task.hierarchical
     if isinstance(model, CampaignModel) and model.prior_only:
         return _prior(task, model)
     match method:
@@ -188,10 +190,10 @@ def _posterior(task: _Task, histories: Histories, method: Method | None) -> AnyP
             return _nuts(task, method)
         case ImportanceSampling():
             return _importance(task, method)
-        case _ if task.target.dimension > MOST_DIMENSIONS and not pooled:
+        case _ if task.target.dimension > MOST_DIMENSIONS and not known:
             return _nuts(task, NUTS(), f"NUTS, because the model has {task.target.dimension} quantities.")
         case _:
-            many = task.target.dimension > FEW_DIMENSIONS and not pooled
+            many = task.target.dimension > FEW_DIMENSIONS and not known
             posterior = _importance(task, ImportanceSampling(points=MORE_POINTS if many else None))
             if posterior.diagnostics.ok:
                 return posterior
@@ -253,6 +255,16 @@ class _Task:
         return time.perf_counter() - self.began
 
     @property
+    def hierarchical(self) -> bool:
+        """Whether the model tells importance sampling its shape, so that many quantities do not matter."""
+        return isinstance(self.model, CampaignModel) or self.model.groups(self.cells) is not None
+
+    def suited(self) -> _Task:
+        """The same task on coordinates that suit the data."""
+        model = self.model.suited(self.cells)
+        return self if model is self.model else replace(self, model=model, target=Target(model, self.cells))
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What of the data does not count, and what cannot be learned from it."""
         return (*self.model.left_out(self.cells), *self.model.cautions())
@@ -296,12 +308,16 @@ def _prior(task: _Task, model: CampaignModel[Any]) -> AnyPosterior:
 
 def _importance(task: _Task, method: ImportanceSampling) -> AnyPosterior:
     rng = np.random.default_rng(task.stream)
+    tail, notes = None, task.notes
     try:
-        hierarchy = task.model.hierarchy(task.cells)
-        if hierarchy is None:
-            weighted = importance_points(task.target, method, rng)
-        else:
+        hierarchy, groups = task.model.hierarchy(task.cells), task.model.groups(task.cells)
+        if groups is not None:
+            grouped = grouped_points(task.target, groups, method, rng)
+            weighted, tail, notes = grouped.points, grouped.tail, (*notes, str(grouped))
+        elif hierarchy is not None:
             weighted = hierarchical_points(task.target, hierarchy, method, rng)
+        else:
+            weighted = importance_points(task.target, method, rng)
     except np.linalg.LinAlgError as error:
         message = (
             "the posterior collapses onto fewer dimensions than it has parameters, as when amounts never vary; "
@@ -317,9 +333,9 @@ def _importance(task: _Task, method: ImportanceSampling) -> AnyPosterior:
         seconds=task.seconds,
         points=len(weighted.weights),
         rounds=weighted.rounds,
-        pareto_k=weighted.pareto_k,
+        pareto_k=weighted.pareto_k if tail is None else tail,
         ess=weighted.ess,
-        notes=task.notes,
+        notes=notes,
     )
     p_infinite_mean = None
     if isinstance(task.model, SpendModel):  # from all weighted points: the tail may be too thin for the draws kept
@@ -331,6 +347,7 @@ def _importance(task: _Task, method: ImportanceSampling) -> AnyPosterior:
 def _nuts(task: _Task, method: NUTS, *notes: str) -> AnyPosterior:
     from kundenwert.inference.pymc import run_nuts
 
+    task = task.suited()
     with shown_as("NUTS", method.progress):
         chains = run_nuts(task.model, task.cells, method, int(task.stream.generate_state(1)[0]), threads())
     values = task.model.parameters_of(list(chains.values), task.cells.unit)
@@ -349,6 +366,7 @@ def _nuts(task: _Task, method: NUTS, *notes: str) -> AnyPosterior:
 
 
 def _map(task: _Task, histories: Histories) -> AnyPosterior:
+    task = task.suited()
     mode = find_mode(task.target, exact=True)
     values = task.target.parameters(mode.location[:, None])
     log_likelihood = float(task.target.log_likelihood(mode.location[:, None])[0])

@@ -270,22 +270,15 @@ class TestFits:
             assert diagnostics.method == "importance sampling"
             assert diagnostics.ok, str(diagnostics)
 
-    def test_many_cohorts_go_to_nuts(self, monkeypatch):
-        from kundenwert.inference import pymc
-
-        def run_nuts(model, *_):
-            values = np.ones((len(model.quantities), 4, 10)) * np.linspace(0.1, 0.9, 40).reshape(4, 10)
-            return pymc.Chains(values, 1.001, 500.0, 0)
-
-        monkeypatch.setattr("kundenwert.inference.pymc.run_nuts", run_nuts)
+    def test_nine_cohorts_are_drawn_one_by_one(self):
         rng = np.random.default_rng(0)
         nine = pd.concat(
             pd.DataFrame({"cohort": year, "renewal": range(4), "survivors": survivors(rng)[:4]})
             for year in range(2010, 2019)
         )
         model = kw.fit(kw.ShiftedBetaGeometric(), kw.ContractHistories.from_cohorts(nine, cohort="cohort"), seed=1)
-        assert model.diagnostics.method == "NUTS"
-        assert model.diagnostics.notes == ("NUTS, because the model has 22 quantities.",)
+        assert model.diagnostics.method == "importance sampling"
+        assert "Cohorts are drawn one by one" in model.diagnostics.notes[0]
         assert "gamma[2018]" in model.parameters().index
 
     @pytest.mark.parametrize("name", MODELS)

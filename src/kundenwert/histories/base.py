@@ -27,7 +27,7 @@ __all__ = ["Histories", "as_histories", "check_clock"]
 MAKERS: Final[dict[str, str]] = {
     "time": "CustomerHistories, made by kundenwert.summarize(log, …)",
     "opportunity": "OpportunityHistories, made by kundenwert.summarize_opportunities(log, …)",
-    "renewal": "ContractHistories, made by kundenwert.ContractHistories.from_cohorts or from_pandas",
+    "renewal": "ContractHistories, made by kundenwert.summarize_contracts(table, …) or ContractHistories.from_cohorts",
     "campaign": "a CampaignLog, made by kundenwert.CampaignLog.from_pandas(table, organic=…, window=…)",
 }
 

@@ -26,6 +26,7 @@ from kundenwert.histories.contract_columns import (
 )
 from kundenwert.histories.parts import freeze
 from kundenwert.histories.tables import check_columns, id_column, ids, numbers, open_table
+from kundenwert.histories.triangles import read_triangle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,8 @@ class ContractHistories(Histories):
     """One history per contract, counted in renewals.
 
     A contract runs from renewal to renewal, and at each one the customer goes on or ends it. Made by
-    :meth:`from_cohorts` or :meth:`from_pandas`. Arrays have shape (contracts,) and are read-only.
+    :func:`kundenwert.summarize_contracts`, :meth:`from_cohorts`, :meth:`from_triangle` or :meth:`from_pandas`. Arrays
+    have shape (contracts,) and are read-only.
 
     Attributes
     ----------
@@ -255,6 +257,66 @@ class ContractHistories(Histories):
             cohorts=labels,
             every=every,
             audit=Audit(rows_read=len(table), kept=len(table), customers=total),
+        )
+
+    @classmethod
+    def from_triangle(
+        cls,
+        frame: IntoDataFrame,
+        *,
+        cohort: str | None = None,
+        customers: int | Mapping[CohortLabel, int] | None = None,
+        every: Duration | None = None,
+    ) -> Self:
+        """Make one history per contract from a wide table of survivors: cohorts in rows, periods in columns.
+
+        The first number of a cohort says how many contracts began, the next one how many were left after their first
+        renewal, and so on. Columns may be ages (0, 1, 2, … or "month 1", "month 2", …) or dates: what is null before a
+        cohort's first number, or after its last one, has not been seen.
+
+        Parameters
+        ----------
+        frame
+            pandas, Polars or PyArrow table with one row per cohort; every other column is a period, in order.
+        cohort
+            Column with the cohort: strings, integers or categories. By default the index of a pandas table, if it has
+            one; a table of a single row needs none.
+        customers
+            Contracts at the start, in every cohort or by cohort, if the table holds shares of the start, which is 1 or
+            100 (per cent).
+        every
+            Time between two renewals, for discounting: ``kundenwert.months(1)``.
+
+        Raises
+        ------
+        DataError
+            If the table is lazy, empty or no table.
+        ColumnError
+            If columns hold no numbers, or are out of order or leave a gap, as far as their labels tell.
+        RowError
+            If numbers cannot be, or are shares and nobody said of how many; names the first cohort and renewal.
+        SizeError
+            If there are more than 200 million contracts.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import kundenwert as kw
+        >>> triangle = pd.DataFrame({0: [100, 80], 1: [71, 60], 2: [60, None]}, index=["2024-01", "2024-02"])
+        >>> kw.ContractHistories.from_triangle(triangle, every=kw.months(1))
+        ContractHistories(180 contracts in 2 cohorts, 120 active, every=months(1))
+        """
+        triangle = read_triangle(frame, cohort, customers)
+        expanded = read_cohorts(triangle.codes, triangle.labels, triangle.renewal, triangle.survivors, customers)
+        total = len(expanded.tenure)
+        return cls(
+            customer_id=pd.RangeIndex(1, total + 1),
+            tenure=expanded.tenure,
+            ended=expanded.ended,
+            cohort=expanded.cohort,
+            cohorts=triangle.labels,
+            every=every,
+            audit=Audit(rows_read=triangle.rows, kept=triangle.rows, customers=total),
         )
 
     def to_pandas(self) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Final, Protocol, final
 
 import numpy as np
 from scipy.optimize import minimize
@@ -15,8 +15,9 @@ from kundenwert.errors import InferenceError
 from kundenwert.progress import counted, each
 
 if TYPE_CHECKING:
-    from kundenwert.inference.target import Target
-    from kundenwert.models.core import Array
+    from numpy.typing import NDArray
+
+    from kundenwert.models.core import Array, Quantity
 
 __all__ = ["Mode", "find_mode"]
 
@@ -29,6 +30,24 @@ SMALLEST_STEP: Final = 1e-6
 SMALLEST_SLOPE: Final = 1e-4
 
 
+class Density(Protocol):
+    """A log density of coordinates, as :class:`kundenwert.inference.target.Target` is."""
+
+    dimension: int
+    typical: Array
+    quantities: tuple[Quantity, ...]
+    customers: int
+
+    def sampled(self, most_cells: int) -> Density:
+        """The density given a sample of the data, to search on."""
+
+    def near(self, coordinates: Array) -> NDArray[np.bool_]:
+        """Whether coordinates (dimension, points) are where the density can be computed, shape (points,)."""
+
+    def __call__(self, coordinates: Array) -> Array:
+        """Log density at coordinates (dimension, points), shape (points,)."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Mode:
@@ -39,7 +58,7 @@ class Mode:
     precision: Array
 
 
-def find_mode(target: Target[Any], *, exact: bool, start: Array | None = None) -> Mode:
+def find_mode(target: Density, *, exact: bool, start: Array | None = None) -> Mode:
     """Maximise the target: best of a cloud around typical values, BFGS, then Newton steps to the last digit.
 
     With many cells, the search runs on a sample of them and only the Newton steps on all.
@@ -76,7 +95,7 @@ def find_mode(target: Target[Any], *, exact: bool, start: Array | None = None) -
     return Mode(found, value, np.where(np.isfinite(precision).all(), precision, np.eye(target.dimension)))
 
 
-def _best_candidate(target: Target[Any]) -> Array:
+def _best_candidate(target: Density) -> Array:
     guess = target.typical[:, None]
     cloud = ndtri(qmc.Sobol(target.dimension, seed=0).random(CANDIDATES) * (1 - 1e-6) + 5e-7).T
     candidates = np.concatenate([guess, guess + 1.5 * cloud], axis=1)
@@ -87,7 +106,7 @@ def _best_candidate(target: Target[Any]) -> Array:
     return np.asarray(candidates[:, int(np.argmax(values))])
 
 
-def _search(target: Target[Any], start: Array, slope: float = SMALLEST_SLOPE) -> Array:
+def _search(target: Density, start: Array, slope: float = SMALLEST_SLOPE) -> Array:
     """Quasi-Newton search until the slope per customer is this small: good to a few digits."""
     weights = np.array([1, -8, 8, -1]) / (12 * GRADIENT_STEP)
 
@@ -109,7 +128,7 @@ def _search(target: Target[Any], start: Array, slope: float = SMALLEST_SLOPE) ->
     return np.asarray(found.x, dtype=np.float64)
 
 
-def _polished(target: Target[Any], location: Array) -> Mode | None:
+def _polished(target: Density, location: Array) -> Mode | None:
     """Newton steps until they vanish; None if they do not."""
     for _ in each(range(NEWTON_STEPS), "Newton's steps"):
         value, gradient, precision = _expansion(target, location)
@@ -133,7 +152,7 @@ def _gradient_points(location: Array) -> Array:
     return np.asarray(points.reshape(len(location), -1))
 
 
-def _expansion(target: Target[Any], location: Array) -> tuple[float, Array, Array]:
+def _expansion(target: Density, location: Array) -> tuple[float, Array, Array]:
     """Log density, gradient and negative Hessian, by central differences; all points in one call."""
     d, h = target.dimension, HESSIAN_STEP
     unit = np.eye(d)

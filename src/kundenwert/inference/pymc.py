@@ -126,7 +126,7 @@ def to_pymc(model: Model[Any], histories: Histories) -> pm.Model:
     """
     check_model(model)
     cells = as_histories(histories).cells(model)
-    model = model.prepared(cells)
+    model = model.prepared(cells).suited(cells)
     return pymc_model(model, model.aligned(cells))
 
 

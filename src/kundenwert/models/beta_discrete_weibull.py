@@ -10,12 +10,15 @@ import numpy as np
 
 from kundenwert.errors import SpecificationError
 from kundenwert.models.core import NUMPY, Quantity
+from kundenwert.models.families.cohorts import log_rising
 from kundenwert.models.families.contracts import BetaChurnModel, ContractParameters
 from kundenwert.models.kernels.beta_survival import log_beta_ratio
 from kundenwert.models.kernels.sums import summation
 from kundenwert.priors import LogNormal, Prior
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from kundenwert.models.core import Array, Functions, History
@@ -96,6 +99,14 @@ class BetaDiscreteWeibull(BetaChurnModel):
         churn = f.log(-f.expm1(_log_survival(gamma, delta, c, t, 1.0, f=f)))
         survived: Array = _log_survival(gamma, delta, c, np.zeros_like(t), t, f=f)
         return survived + f.where(h["ended"] > 0, churn, 0.0)
+
+    @override
+    def log_retention(self, gamma: Array, delta: Array, shared: Sequence[Array], renewals: int) -> Array:
+        """Of S(t + 1)/S(t), S(t) = B(gamma, delta + t^c)/B(gamma, delta)."""
+        (c,) = shared
+        ages = np.arange(renewals + 1.0)[:, None]
+        powers = np.where(ages > 0, np.exp(c * np.log(np.maximum(ages, 1))), 0.0)
+        return -np.diff(log_rising(gamma, delta + powers), axis=0)
 
     @override
     def living(self, theta: tuple[Array, ...], cohort: NDArray[np.int64], tenure: Array) -> WeibullContract:

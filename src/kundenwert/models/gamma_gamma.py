@@ -10,7 +10,14 @@ import numpy as np
 from scipy.special import gammaincinv, gammaln
 
 from kundenwert.errors import DataError
-from kundenwert.models.core import FixedParameters, Quantity, SpendModel, check_money_scale, check_positive
+from kundenwert.models.core import (
+    FixedParameters,
+    Quantity,
+    SpendModel,
+    check_money_scale,
+    check_positive,
+    refuse_one_price,
+)
 from kundenwert.models.kernels.latent import GammaLevel
 from kundenwert.priors import LogNormal, Prior
 
@@ -109,11 +116,13 @@ class GammaGamma(SpendModel[_Parameters]):
 
     @override
     def prepared(self, cells: Cells) -> Self:
-        if self.money_scale is not None:
-            return self
         used = self.informative(cells)
         weight = cells.counts[used]
-        log_mean = np.log(cells["total"][used] / cells["x"][used])
+        mean = cells["total"][used] / cells["x"][used]
+        log_mean = np.log(mean)
+        refuse_one_price(log_mean, cells["x"][used], weight, mean)
+        if self.money_scale is not None:
+            return self
         return replace(self, money_scale=float(np.exp(np.average(log_mean, weights=weight))))
 
     @override

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self, final, over
 import numpy as np
 
 from kundenwert.errors import DataError, SpecificationError
-from kundenwert.models.core import FixedParameters, Quantity, SpendModel, check_money_scale, check_positive
+from kundenwert.models.core import (
+    SMALLEST_SD,
+    FixedParameters,
+    Quantity,
+    SpendModel,
+    check_money_scale,
+    check_positive,
+    one_price,
+    refuse_one_price,
+)
 from kundenwert.models.kernels.latent import NormalLevel
 from kundenwert.priors import Flat, HalfNormal, LogNormal, Prior
 from kundenwert.scalars import is_number, store_plainly
@@ -26,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["LogNormalSpend"]
 
 LARGEST_LOG: Final = 640.0  # exp of it is about the largest amount that histories may hold
-SMALLEST_SD: Final = 1e-4  # of log amounts: below, sums of squares have lost the digits that matter
 
 
 class _Parameters(NamedTuple):
@@ -261,13 +269,14 @@ def _posterior(theta: _Parameters, h: History) -> tuple[Array, Array]:
 def _check_variation(cells: Cells, used: NDArray[np.bool_], log_mean: Array) -> None:
     """Refuse amounts that never vary: the likelihood would be infinite where the standard deviation is zero."""
     k, counts = cells["positive"][used], cells.counts[used]
+    refuse_one_price(log_mean, k, counts, np.exp(log_mean))
     squares = np.maximum(cells["log_squared_total"][used] - k * log_mean**2, 0)
     degrees = float(counts @ (k - 1))
-    if degrees == 0:  # one amount a customer: only the sum of the two variances can be learnt
-        squares, degrees = (log_mean - np.average(log_mean, weights=counts)) ** 2, float(counts.sum() - 1)
     if degrees > 0 and counts @ squares <= SMALLEST_SD**2 * degrees:
+        if counts.sum() == 1:
+            raise DataError(one_price(float(np.exp(log_mean[0]))))
         message = (
-            f"repeat amounts of one customer vary by less than {SMALLEST_SD:.2%}, too little to learn how they vary; "
-            "if everybody always pays the same, take that amount as it is, or use kundenwert.GammaGamma()"
+            f"repeat amounts of one customer vary by less than {SMALLEST_SD:.2%}, too little to learn how they vary: "
+            "every customer pays an amount of their own. Use kundenwert.GammaGamma(), which learns how these differ"
         )
         raise DataError(message)

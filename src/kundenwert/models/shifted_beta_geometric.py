@@ -14,6 +14,8 @@ from kundenwert.models.kernels.beta_survival import log_beta_ratio, sum_of_avera
 from kundenwert.models.kernels.simulation import whole_waits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from kundenwert.models.core import Array, Functions, History, Quantity
@@ -76,6 +78,11 @@ class ShiftedBetaGeometric(BetaChurnModel):
         churn = f.where(h["ended"] > 0, f.log(gamma / (gamma + delta + t)), 0.0)
         survived: Array = log_beta_ratio(gamma, delta, t, f)
         return survived + churn
+
+    @override
+    def log_retention(self, gamma: Array, delta: Array, shared: Sequence[Array], renewals: int) -> Array:
+        """Of (delta + t)/(gamma + delta + t)."""
+        return np.asarray(-np.log1p(gamma / (delta + np.arange(renewals)[:, None])))
 
     @override
     def living(self, theta: tuple[Array, ...], cohort: NDArray[np.int64], tenure: Array) -> GeometricContract:

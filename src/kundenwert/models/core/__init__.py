@@ -6,6 +6,7 @@ from kundenwert.errors import SpecificationError
 from kundenwert.models.core.campaign import Assignment, CampaignModel, Customers, Link, Verdict, shared_out
 from kundenwert.models.core.contract import ContractModel, LivingContract, in_cohorts
 from kundenwert.models.core.functions import NUMPY, Array, Functions, History, history_of
+from kundenwert.models.core.groups import Groups
 from kundenwert.models.core.hierarchy import Hierarchy
 from kundenwert.models.core.latent import LevelLaw, LevelNodes, RateLaw, RateNodes
 from kundenwert.models.core.model import Model
@@ -19,10 +20,18 @@ from kundenwert.models.core.purchase import (
     Revived,
 )
 from kundenwert.models.core.quantity import Quantity
-from kundenwert.models.core.spend import Amounts, SpendModel, check_money_scale
+from kundenwert.models.core.spend import (
+    SMALLEST_SD,
+    Amounts,
+    SpendModel,
+    check_money_scale,
+    one_price,
+    refuse_one_price,
+)
 
 __all__ = [
     "NUMPY",
+    "SMALLEST_SD",
     "AliveCustomer",
     "Amounts",
     "Array",
@@ -34,6 +43,7 @@ __all__ = [
     "Expectation",
     "FixedParameters",
     "Functions",
+    "Groups",
     "Hierarchy",
     "History",
     "LevelLaw",
@@ -55,6 +65,8 @@ __all__ = [
     "check_positive",
     "history_of",
     "in_cohorts",
+    "one_price",
+    "refuse_one_price",
     "shared_out",
 ]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kundenwert.duration import Unit
     from kundenwert.histories import Cells, Clock, Histories, HistoryColumn
     from kundenwert.models.core.functions import Array, Functions, History
+    from kundenwert.models.core.groups import Groups
     from kundenwert.models.core.hierarchy import Hierarchy
     from kundenwert.models.core.quantity import Quantity
 
@@ -60,6 +61,10 @@ class Model[P: tuple[Array, ...]](ABC):
         """The model with what its priors take from the data filled in (a money scale, say)."""
         return self
 
+    def suited(self, cells: Cells) -> Self:  # noqa: ARG002 - most coordinates suit any data
+        """The prepared model on coordinates that suit the data, for methods to which that matters."""
+        return self
+
     def aligned(self, cells: Cells) -> Cells:
         """The cells with positions counted as the model counts them; positions of cohorts, for a model of contracts."""
         return cells
@@ -84,6 +89,10 @@ class Model[P: tuple[Array, ...]](ABC):
 
     def hierarchy(self, cells: Cells) -> Hierarchy | None:  # noqa: ARG002 - most models have no terms to pool
         """The shape of a hierarchical model with many terms, by which importance sampling finds its way; or None."""
+        return None
+
+    def groups(self, cells: Cells) -> Groups | None:  # noqa: ARG002 - most models have no groups
+        """Groups that are independent given the population, by which importance sampling goes one by one; or None."""
         return None
 
     def cautions(self) -> tuple[str, ...]:

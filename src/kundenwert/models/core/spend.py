@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
-from kundenwert.errors import SpecificationError
+import numpy as np
+
+from kundenwert.errors import DataError, SpecificationError
 from kundenwert.histories.parts import LARGEST_AMOUNT
 from kundenwert.models.core.model import Model
 from kundenwert.scalars import is_number
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from kundenwert.models.core.functions import Array, History
     from kundenwert.models.core.latent import LevelLaw
 
-__all__ = ["Amounts", "SpendModel", "check_money_scale"]
+__all__ = ["SMALLEST_SD", "Amounts", "SpendModel", "check_money_scale", "one_price", "refuse_one_price"]
+
+SMALLEST_SD: Final = 1e-4  # of log amounts: below, the digits that matter of sums of squares, and of shapes, are lost
 
 
 class Amounts(NamedTuple):
@@ -144,3 +147,38 @@ def check_money_scale(value: float | None) -> None:
     if value is not None and not (is_number(value) and 0 < float(value) <= LARGEST_AMOUNT):
         message = f"money_scale must be a positive amount, got {value!r}"
         raise SpecificationError(message)
+
+
+def refuse_one_price(log_mean: Array, amounts: Array, customers: NDArray[np.int64], spent: Array) -> None:
+    """Refuse amounts that hardly differ, among customers or within them: there is nothing to learn from them.
+
+    The more alike the means of several customers, the larger the shapes of their distribution, without bound where
+    they are equal. Terms of the likelihood grow like the square of the inverse of their relative deviation: below
+    SMALLEST_SD, they lose the digits by which one shape differs from another.
+
+    Parameters
+    ----------
+    log_mean, amounts, customers, spent
+        Of every distinct history: logarithm of the mean amount, how many amounts, how many customers share it, and the
+        mean amount; each of shape (cells,).
+
+    Raises
+    ------
+    DataError
+        Names the amount.
+    """
+    if customers.sum() < 2 and len(log_mean) == 1:
+        return
+    weight = customers * amounts
+    apart = log_mean - np.average(log_mean, weights=weight)
+    if weight @ apart**2 <= SMALLEST_SD**2 * (customers.sum() - 1):
+        raise DataError(one_price(np.average(spent, weights=weight)))
+
+
+def one_price(amount: float) -> str:
+    """What to say where everybody always pays about the same."""
+    return (
+        f"all repeat amounts are about {amount:.10g}: they vary by less than {SMALLEST_SD:.2%}, too little to learn "
+        "how they vary, and there is no need to. Take the amount as it is: in place of a posterior of spend, hand "
+        f"kundenwert.KnownAmount({amount:.10g}) to net_present_value, customer_equity or report"
+    )

@@ -19,17 +19,19 @@ from kundenwert.models.core import (
     NUMPY,
     ContractModel,
     FixedParameters,
+    Groups,
     Model,
     Quantity,
     check_positive,
     history_of,
     in_cohorts,
 )
+from kundenwert.models.families.cohorts import CohortRenewals
 from kundenwert.models.kernels.pooling import NOWHERE, Place, anchors_of
 from kundenwert.priors import HalfNormal, LogitNormal, LogNormal, Prior
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from kundenwert.duration import Unit
     from kundenwert.histories import Cells, CohortLabel, HistoryColumn
@@ -102,6 +104,10 @@ class BetaChurnModel(ContractModel[tuple["Array", ...]]):
     @abstractmethod
     def shared(self) -> tuple[Quantity, ...]:
         """Quantities that all cohorts share and that are parameters themselves."""
+
+    @abstractmethod
+    def log_retention(self, gamma: Array, delta: Array, shared: Sequence[Array], renewals: int) -> Array:
+        """Log of P(renewed at renewal t + 1 | active after t), t = 0 … renewals - 1, shape (renewals, points)."""
 
     @property
     def count(self) -> int:
@@ -192,11 +198,63 @@ class BetaChurnModel(ContractModel[tuple["Array", ...]]):
 
     @override
     def prepared(self, cells: Cells) -> Self:
-        model = self if self.cohorts else replace(self, cohorts=cells.cohorts)
-        if model.count == 1 or model.anchors:
-            return model
-        known = in_cohorts(cells, model.cohorts)
-        return replace(model, anchors=model.anchored(known))
+        return self if self.cohorts else replace(self, cohorts=cells.cohorts)
+
+    @override
+    def suited(self, cells: Cells) -> Self:
+        if self.count == 1 or self.anchors:
+            return self
+        return replace(self, anchors=self.anchored(in_cohorts(cells, self.cohorts)))
+
+    @override
+    def groups(self, cells: Cells) -> Groups | None:
+        if self.count == 1:
+            return None
+        alone = replace(self, cohorts=(), anchors=())
+        cohorts = [alone.of_cohort(cells, cohort) for cohort in range(self.count)]
+
+        def log_likelihood(cohort: int, outer: Array, own: Array) -> Array:
+            return cohorts[cohort](own, [q.value(u) for q, u in zip(self.shared, outer[4:], strict=True)])
+
+        def coordinates(outer: Array, own: Array) -> Array:
+            values = [q.value(c) for q, c in zip(self.quantities, outer, strict=False)]
+            logits, logs = self._places([*values, *np.zeros((2 * self.count, 1))])
+            offsets = [
+                place.coordinate(x)
+                for places, values in zip((logits, logs), (own[:, 0], own[:, 1]), strict=True)
+                for (place, _), x in zip(places, values, strict=True)
+            ]
+            return np.concatenate([outer, np.array(offsets)])
+
+        return Groups(
+            labels=[str(label) for label in self.cohorts],
+            outer=4 + len(self.shared),
+            log_likelihood=log_likelihood,
+            coordinates=coordinates,
+        )
+
+    def of_cohort(self, cells: Cells, cohort: int) -> Callable[[Array, Sequence[Array]], Array]:
+        """Log-likelihood of one cohort, of logit mean churn and log concentration (2, points), and what is shared."""
+        renewals = CohortRenewals.of(cells, cohort)
+        rows = cells["cohort"] == cohort
+        counts = cells.counts[rows]
+        columns = {name: column[rows] for name, column in cells.columns.items()}
+        history = history_of({**columns, "cohort": np.zeros(np.count_nonzero(rows))})
+
+        def log_likelihood(own: Array, shared: Sequence[Array]) -> Array:
+            x, k = own
+            shared = [np.broadcast_to(value, x.shape) for value in shared]
+            with np.errstate(all="ignore"):  # far points may overflow; they get density zero
+                gamma, delta = np.exp(k) / (1 + np.exp(-x)), np.exp(k) / (1 + np.exp(x))
+                if renewals is None:
+                    total = counts @ self.log_likelihood(self.named([gamma, delta, *shared]), history, NUMPY)
+                else:
+                    total = renewals.log_likelihood(
+                        lambda last, at: self.log_retention(gamma[at], delta[at], [v[at] for v in shared], last), len(x)
+                    )
+            return np.where(np.isfinite(total), total, -np.inf)
+
+        return log_likelihood
 
     @override
     def with_cohorts(self, labels: Sequence[CohortLabel]) -> Self:
@@ -255,20 +313,8 @@ class BetaChurnModel(ContractModel[tuple["Array", ...]]):
 
     def _anchors_of(self, cells: Cells, cohort: int, shared: Sequence[Array]) -> tuple[tuple[Anchor, Anchor], float]:
         """Where the likelihood of one cohort alone is, on the logit of mean churn and the log of concentration."""
-        alone = replace(self, cohorts=(), anchors=())
-        rows = cells["cohort"] == cohort
-        columns = {name: column[rows] for name, column in cells.columns.items()}
-        history = history_of({**columns, "cohort": np.zeros(np.count_nonzero(rows))})
-
-        def log_likelihood(points: Array) -> Array:
-            x, k = points
-            quantities = (1 / (1 + np.exp(-x)), np.exp(k), *(np.broadcast_to(value, x.shape) for value in shared))
-            theta = alone.parameters_of(quantities, "renewal")
-            with np.errstate(all="ignore"):  # far points may overflow; they get density zero
-                total = cells.counts[rows] @ alone.log_likelihood(theta, history, NUMPY)
-            return np.where(np.isfinite(total), total, -1e300)
-
-        return anchors_of(log_likelihood, np.array(TYPICAL), WIDTH)
+        of_cohort = replace(self, cohorts=(), anchors=()).of_cohort(cells, cohort)
+        return anchors_of(lambda own: np.maximum(of_cohort(own, shared), -1e300), np.array(TYPICAL), WIDTH)
 
 
 def _are_anchors(given: object) -> bool:
