@@ -141,26 +141,6 @@ def test_its_advice_names_what_it_risks_and_is_right_about_it(pausing):
     assert scores["MBGCNBD"] < scores["MBGNBD"] - 0.05
 
 
-@pytest.mark.slow
-def test_the_model_that_is_advised_beside_it_predicts_better(pausing):
-    some = pausing[pausing["customer_id"].isin(pausing["customer_id"].unique()[:150])]
-    models = {"MBG": kw.MBGNBD(), "MBGC": kw.MBGCNBD(k=2), "revival": kw.RevivalNBD(k=2)}
-    result = kw.rolling_origin(
-        some,
-        models,
-        customer="customer_id",
-        time="date",
-        origins=["2024-06-30"],
-        until="2024-12-29",
-        horizon=kw.weeks(26),
-        method=kw.ImportanceSampling(draws=100),
-        seed=1,
-    )
-    assert result.summary.index[0] == "revival"
-    behind: Any = result.summary.loc["MBGC"]
-    assert behind["difference"] < -2 * behind["difference_se"]
-
-
 def test_advice_for_customers_who_are_not_regular():
     random, bursts = kw.regularity(cdnow.histories()), kw.regularity(histories_from(simulated(0.6), resolution="hour"))
     assert (random.k, bursts.k) == (1, 1)
