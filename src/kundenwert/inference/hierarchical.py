@@ -18,6 +18,7 @@ from scipy.stats import qmc
 from kundenwert.inference.diagnostics import SMALLEST_IMPORTANCE_ESS
 from kundenwert.inference.importance import WeightedPoints, smoothed
 from kundenwert.inference.proposal import StudentMixture
+from kundenwert.progress import each
 
 if TYPE_CHECKING:
     from kundenwert.inference.methods import ImportanceSampling
@@ -59,7 +60,7 @@ def hierarchical_points(
     parts = [*tight, *(replace(part, temper=TEMPER) for part in tight)]
     shares = np.repeat([1 - LOOSE_SHARE, LOOSE_SHARE], len(tight)) / len(tight)
     best: WeightedPoints | None = None
-    for round_ in range(1 + method.refits):
+    for round_ in each(iter(range(1 + method.refits)), "rounds"):
         sizes = np.diff(np.rint(np.cumsum(np.r_[0.0, shares]) * count)).astype(np.int64)
         drawn = [part.sample(count, size, rng) for part, size in zip(parts, sizes, strict=True)]
         spreads, z = (np.concatenate(values, axis=1) for values in zip(*drawn, strict=True))
