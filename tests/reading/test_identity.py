@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import kundenwert as kw
-from kundenwert.errors import ColumnError, RowError, SpecificationError
+from kundenwert.errors import ColumnError, DataError, RowError, SpecificationError
 from kundenwert.histories.identity import places
 from tests.reading.remedies import mended
 
@@ -113,6 +113,20 @@ def test_large_integers_beside_nulls(kind):
     make = {"polars": pl.DataFrame, "pyarrow": pa.table}.get(kind, pd.DataFrame)
     made = summary(make({"customer_id": column, "when": [DAY] * 3}), on_bad_rows="drop")
     assert made.customer_id.tolist() == [2**53, 2**53 + 1]
+
+
+@pytest.mark.parametrize("kind", [name for name in FOR_TEXT if name != "polars enum"])
+def test_a_column_without_any_id(kind):
+    column = COLUMNS[kind](["a", "b"])
+    nothing = pa.array([None, None], pa.array(column).type) if isinstance(column, pa.Array) else None
+    if isinstance(column, pd.Series):
+        nothing = pd.Series([None, None], dtype=column.dtype)
+    elif isinstance(column, pl.Series):
+        nothing = pl.Series([None, None], dtype=column.dtype)
+    make = pl.DataFrame if isinstance(column, pl.Series) else pa.table if isinstance(column, pa.Array) else pd.DataFrame
+    log = make({"customer_id": nothing, "when": [DAY, DAY]})
+    with pytest.raises(DataError, match=r"none of the 2 rows of the log can be used: row 0 has no customer id"):
+        summary(log, on_bad_rows="drop")
 
 
 @pytest.mark.parametrize(

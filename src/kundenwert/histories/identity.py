@@ -163,6 +163,8 @@ def _check_categories(series: Column, column: str) -> None:
 
 def _in_pandas(series: Column) -> pd.Series:
     """The column in pandas; Arrow's dictionaries, which pandas cannot hash, as its own categories."""
+    if series.implementation.is_pyarrow():
+        return pd.Series(series.to_arrow().to_pandas())  # not through NumPy, which an empty dictionary breaks
     native = series.to_pandas()
     if str(native.dtype).startswith("dictionary"):
         native = pd.Series(native.array.__arrow_array__().to_pandas())
