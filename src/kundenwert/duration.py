@@ -228,7 +228,7 @@ def check_duration[H: (Duration, Periods, Horizon)](value: H, name: str, *, life
 
 def check_unit(unit: str) -> TimeUnit:
     """Return `unit` if it is a known unit of time."""
-    if unit not in DAYS:
+    if unit not in tuple(DAYS):  # what has no hash, such as a list, is no unit either
         message = f"unknown time unit {unit!r}; expected one of {', '.join(map(repr, DAYS))}"
         raise SpecificationError(message)
     return cast("TimeUnit", unit)

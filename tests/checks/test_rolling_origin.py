@@ -276,3 +276,16 @@ def test_scores_of_a_posterior_of_all_customers():
     # posterior means differ a little from the values at the maximum of the likelihood, .7855 and .7648
     assert scores["BGNBD"]["mae"] == pytest.approx(0.786, abs=0.002)
     assert scores["MBGNBD"]["mae"] == pytest.approx(0.765, abs=0.002)
+
+
+def test_a_log_is_read_as_summarize_reads_it():
+    """Whatever a warning of the log asks for can be said here as well."""
+    twice = pd.concat([LOG, LOG[LOG["date"] >= "1997-07-01"]])
+    once = LOG.drop_duplicates(["customer_id", "date", "amount"])
+    arguments: Any = {"models": {"MBG/NBD": kw.MBGNBD()}, "amount": "amount", "method": kw.MAP()}
+    doubled = rolled(twice, drop_duplicates=True, **arguments).table
+    pd.testing.assert_frame_equal(doubled, rolled(once, **arguments).table)
+    since = LOG.groupby("customer_id", as_index=False)["date"].min().rename(columns={"date": "won"})
+    since.loc[since["customer_id"] <= 300, "won"] = pd.Timestamp("1996-06-01")
+    recent = rolled(first_purchase="won", customers=since, **arguments).table
+    assert recent["customers"].tolist() == [2357 - 300] * 2

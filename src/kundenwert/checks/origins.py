@@ -44,6 +44,10 @@ class Reading:
     time_zone: str | None
     decimal: Decimal | None
     on_bad_rows: Literal["raise", "drop"]
+    net_refunds: bool
+    drop_duplicates: bool
+    first_purchase: str | None
+    customers: IntoDataFrame | None
 
     def until(self, log: IntoDataFrame, until: Day | None) -> tuple[CustomerHistories, int]:
         """Histories until that date, and its step."""
@@ -60,6 +64,10 @@ class Reading:
             time_zone=self.time_zone,
             decimal=self.decimal,
             on_bad_rows=self.on_bad_rows,
+            net_refunds=self.net_refunds,
+            drop_duplicates=self.drop_duplicates,
+            first_purchase=self.first_purchase,
+            customers=self.customers,
         )
         assert histories.steps is not None  # noqa: S101 - summarize always gives them
         return histories, int(histories.steps.until[0])

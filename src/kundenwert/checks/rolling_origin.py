@@ -13,6 +13,7 @@ from kundenwert.checks.origins import Reading, splits_of
 from kundenwert.checks.scores import Scores, scores_of
 from kundenwert.errors import KundenwertError, SpecificationError
 from kundenwert.fitting import fit
+from kundenwert.histories.tables import open_table
 from kundenwert.models.core import PurchaseModel, SpendModel, check_model
 from kundenwert.progress import each, shown_as
 
@@ -77,6 +78,10 @@ def rolling_origin(
     time_zone: str | None = None,
     decimal: Decimal | None = None,
     on_bad_rows: Literal["raise", "drop"] = "raise",
+    net_refunds: bool = False,
+    drop_duplicates: bool = False,
+    first_purchase: str | None = None,
+    customers: IntoDataFrame | None = None,
     method: Method | None = None,
     seed: int | None = None,
     progress: bool | None = None,
@@ -103,7 +108,8 @@ def rolling_origin(
         Column of amounts: with it, refunds (negative amounts) are no purchases. Models of spend need it.
     until
         Last step that the log observed completely; by default the last that occurs in it.
-    unit, resolution, parse_dates, time_format, time_zone, decimal, on_bad_rows
+    unit, resolution, parse_dates, time_format, time_zone, decimal, on_bad_rows, net_refunds, drop_duplicates, \
+first_purchase, customers
         As :func:`kundenwert.summarize` takes them.
     method, seed
         As :func:`kundenwert.fit` takes them.
@@ -150,6 +156,10 @@ def rolling_origin(
         time_zone=time_zone,
         decimal=decimal,
         on_bad_rows=on_bad_rows,
+        net_refunds=net_refunds,
+        drop_duplicates=drop_duplicates,
+        first_purchase=first_purchase,
+        customers=None if customers is None else _kept(customers),
     )
     scores: dict[tuple[str, str], Scores | AmountScores] = {}
     with shown_as("rolling origin", progress):
@@ -193,6 +203,11 @@ def _summary(scores: Mapping[tuple[str, str], Any], log_score: pd.Series[float])
     }
     summary = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     return summary.sort_values("log_score", ascending=False, kind="stable")
+
+
+def _kept(customers: IntoDataFrame) -> IntoDataFrame:
+    """The table of customers, which is read at every origin; what streams its rows gives them once."""
+    return open_table(customers, "customers").to_native()
 
 
 def _check_models(models: object, amount: str | None) -> None:

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["amounts", "numbers"]
 
 GROUPS: Final = (
-    r"[+-]?(?:\d+|\d{1,3}(?:([{marks}'’ \u00a0\u202f])\d{3})(?:\1\d{3})*)"  # whole, perhaps with thousands set apart
+    r"[+\-\u2212]?(?:\d+|\d{1,3}(?:([{marks}'’ \u00a0\u202f])\d{3})(?:\1\d{3})*)"  # whole, or thousands set apart
     r"(?:[{decimal}]\d*)?(?:[eE][+-]?\d+)?"
 )
-SIGNS: Final = "[^0-9.,+()-]"
+SIGNS: Final = "[^0-9.,+()\u2212-]"
 WRITTEN: Final[dict[Decimal, re.Pattern[str]]] = {
     ".": re.compile(GROUPS.replace("{marks}", ",").replace("{decimal}", "."), flags=re.ASCII),
     ",": re.compile(GROUPS.replace("{marks}", ".").replace("{decimal}", ","), flags=re.ASCII),
@@ -94,7 +94,7 @@ def _from_objects(series: Column, column: str, decimal: Decimal | Literal["never
         text = next(value for value in given if isinstance(value, str))
         hint = f"say which mark stands before the cents: {_hint(series, given, column)}"
         if decimal == "never":
-            hint = f"cast it, in pandas with table[{column!r}] = pd.to_numeric(table[{column!r}])"
+            hint = _cast_hint(given, column)
         message = f"column {column!r} must hold numbers, got text such as {text!r}; {hint}"
         raise ColumnError(message)
     codes, distinct = pd.factorize(given)
@@ -114,7 +114,7 @@ def _read(value: object, decimal: Decimal) -> float:
     if WRITTEN[decimal].fullmatch(text) is None:
         return np.nan
     digits = re.sub(r"['’ \u00a0\u202f]", "", text).replace("." if decimal == "," else ",", "")
-    return float(digits.replace(",", "."))
+    return float(digits.replace(",", ".").replace("\u2212", "-"))
 
 
 def _float(value: Any) -> float:  # noqa: ANN401 -- any of the types of _is_number
@@ -137,6 +137,21 @@ def _hint(series: Column, given: Objects, column: str) -> str:
     then = " or ".join(f"decimal={mark!r}" for mark in _fitting([re.sub(SIGNS, "", value) for value in text]))
     return f"{both}. Neither reads all of it: take currencies off, {_strip_line(series, column)}" + (
         f", and then pass {then}" if then else ""
+    )
+
+
+def _cast_hint(given: Objects, column: str) -> str:
+    """How to make numbers of text: a line of code that works, or what is in its way."""
+    text = pd.Series([value for value in given if isinstance(value, str)], dtype=object)
+    if len(set(text.str.casefold()) - {"true", "false", "yes", "no"}) == 0:
+        return f"cast it, in pandas with table[{column!r}] = table[{column!r}].str.lower().isin(['true', 'yes'])"
+    wrong = text[pd.to_numeric(text, errors="coerce").isna()]
+    if len(wrong) == 0:
+        return f"cast it, in pandas with table[{column!r}] = pd.to_numeric(table[{column!r}])"
+    return (
+        f"cast it to a float or integer type; {wrong.iloc[0]!r} is no number ({len(wrong):,} such rows): correct them "
+        f"first, or make them null, in pandas with table[{column!r}] = pd.to_numeric(table[{column!r}], "
+        "errors='coerce')"
     )
 
 

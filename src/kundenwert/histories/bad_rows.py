@@ -19,7 +19,7 @@ __all__ = ["check_on_bad_rows", "droppable"]
 
 def check_on_bad_rows(value: object) -> None:
     """Check an argument that is either "raise" or "drop"."""
-    if value not in {"raise", "drop"}:
+    if value not in ("raise", "drop"):  # in a tuple: a list has no hash
         message = f"on_bad_rows={value!r} is unknown; expected 'raise' or 'drop'"
         raise SpecificationError(message)
 

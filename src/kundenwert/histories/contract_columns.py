@@ -9,6 +9,7 @@ import numpy as np
 
 from kundenwert.duration import Duration, check_duration
 from kundenwert.errors import ColumnError, DataError, DurationError, RowError
+from kundenwert.histories.columns import is_objects, kinds, missing, objects
 from kundenwert.histories.tables import numbers
 from kundenwert.histories.validation import refuse, shown
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kundenwert.histories.cells import CohortLabel
+    from kundenwert.histories.columns import Objects
     from kundenwert.histories.contracts import ContractHistories
     from kundenwert.histories.tables import Table
 
@@ -73,9 +75,23 @@ def flags(table: Table, column: str, customer_id: pd.Index, expected: str, remed
     series = table.get_column(column)
     if series.dtype == nw.Boolean:
         values = np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    elif is_objects(series) and bool in kinds(given := objects(series)):  # truth values with gaps
+        values = _truth_values(given, column)
     else:
         values = numbers(table, column)
     refuse((values != 0) & (values != 1), customer_id, {column: values}, expected, remedy)
+    return values
+
+
+def _truth_values(given: Objects, column: str) -> Floats:
+    """Python's own truth values, 0 and 1; NaN where there is none."""
+    values = np.full(len(given), np.nan)
+    for place in np.flatnonzero(~missing(given)):
+        value = given[place]
+        if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
+            message = f"column {column!r} must hold True and False, or 1 and 0, got {value!r} ({type(value).__name__})"
+            raise ColumnError(message)
+        values[place] = float(value)
     return values
 
 
@@ -113,6 +129,20 @@ def label_codes(
         message = f"{what} {shown(names, int(np.argmax(null)))} has no {label}; drop such rows or name their {label}"
         raise RowError(message, rows=null.tolist(), reason=f"no {label}")
     values: list[Any] = series.to_list()
+    if is_objects(series):
+        _refuse_mixed(values, column, names, what, label)
     labels = sorted(set(values))
     places = {label: position for position, label in enumerate(labels)}
     return np.array([places[value] for value in values], dtype=np.int64), cast("tuple[CohortLabel, ...]", tuple(labels))
+
+
+def _refuse_mixed(values: list[Any], column: str, names: pd.Index, what: str, label: str) -> None:
+    """Refuse objects that are not all text, however late the first other one comes."""
+    for place, value in enumerate(values):
+        if not isinstance(value, str):
+            message = (
+                f"{label}s in column {column!r} must be strings, integers or categories, all of one type; got text and "
+                f"{value!r} ({type(value).__name__}) for {what} {shown(names, place)}; cast them to text, in pandas "
+                f"table[{column!r}] = table[{column!r}].astype('str')"
+            )
+            raise ColumnError(message)

@@ -31,6 +31,8 @@ NUMBER: Final = re.compile(r"\D*(\d+)\D*")
 DATE: Final = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2})(?:[T ].*)?)?")
 LONGEST_MONTH: Final = 31
 SCALES: Final = (1.0, 100.0)
+LEFT_AT_ONCE: Final = 0.1
+MANY_AT_ONCE: Final = 20
 
 
 class Survivors(NamedTuple):
@@ -75,6 +77,7 @@ def read_triangle(
     cells = [_of_cohort(values[row], periods, _name(labels, int(code))) for row, code in enumerate(codes)]
     if customers is None:
         _refuse_shares(cells)
+    _refuse_unseen(cells, [_name(labels, int(code)) for code in codes], shares=customers is not None)
     lengths = [len(each) for each in cells]
     renewal = np.concatenate([np.arange(length, dtype=np.float64) for length in lengths])
     return Survivors(np.repeat(codes, lengths), labels, renewal, np.concatenate(cells), len(table))
@@ -171,6 +174,28 @@ def _refuse_shares(cells: Sequence[Floats]) -> None:
             "it was the same number in every cohort"
         )
         raise RowError(message)
+
+
+def _refuse_unseen(cells: Sequence[Floats], names: Sequence[str], *, shares: bool) -> None:
+    """Refuse zeros that stand for periods not seen yet: all cohorts but the first fall to zero on one day."""
+    starts, lengths = np.array([values[0] for values in cells]), {len(values) for values in cells}
+    if len(lengths) > 1 or not (starts > 0).all():
+        return
+    last = np.array([int(np.flatnonzero(values)[-1]) for values in cells])
+    in_zero = last < lengths.pop() - 1
+    if in_zero.sum() < 2 or len(set((last + np.arange(len(last))).tolist())) > 1:
+        return
+    left = np.array([values[end] for values, end in zip(cells, last, strict=True)])
+    if (left < LEFT_AT_ONCE * starts).any() or (not shares and left[in_zero].sum() < MANY_AT_ONCE):
+        return  # few contracts do end like that
+    row = int(np.argmax(in_zero))
+    message = (
+        f"{names[row]} falls from {left[row]:g} to 0 after renewal {last[row]}, and all younger cohorts do at the same "
+        "time, so that these zeros seem to be periods that have not been seen yet, which are null: in pandas "
+        "triangle = triangle.replace(0, float('nan')). If all contracts really ended then, write the table with one "
+        "row for each cohort and renewal: ContractHistories.from_cohorts"
+    )
+    raise RowError(message)
 
 
 def _refuse_twice(codes: Integers, labels: Sequence[CohortLabel]) -> None:

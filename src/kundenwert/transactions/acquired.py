@@ -162,10 +162,15 @@ def set_aside(
     aside["bought before the first purchase given"] = late
     left = counts & ~(before | none | several | late)
     if counts.any() and not left.any():
+        if not before.any():
+            what = _first_wrong(wrong, given, rows, bought, resolution)
+            message = f"none of the {int(counts.sum()):,} customers is left: {what}; check that column"
+            raise DataError(message)
+        others = "" if before.sum() == counts.sum() else f" ({_first_wrong(wrong, given, rows, bought, resolution)})"
         message = (
             f"none of the {int(counts.sum()):,} customers is left: {int(before.sum()):,} were acquired before the log "
-            f"begins, on {step_label(start, resolution)}, by column {given.series.name!r}; check that column, or take "
-            "a log that begins earlier"
+            f"begins, on {step_label(start, resolution)}, by column {given.series.name!r}{others}; check that column, "
+            "or take a log that begins earlier"
         )
         raise DataError(message)
     gone = counts & ~left
@@ -228,9 +233,19 @@ def _check_zone(
 def _refuse(
     wrong: dict[str, Mask], given: FirstPurchases, rows: LogRows, bought: Integers, resolution: Resolution
 ) -> None:
-    reason, mask = next(((reason, mask) for reason, mask in wrong.items() if mask.any()), ("", None))
-    if mask is None:
-        return
+    if any(mask.any() for mask in wrong.values()):
+        message = (
+            f"{_first_wrong(wrong, given, rows, bought, resolution)}; correct them, or pass on_bad_rows='drop' to "
+            "leave these customers out and see them in the audit"
+        )
+        raise RowError(message)
+
+
+def _first_wrong(
+    wrong: dict[str, Mask], given: FirstPurchases, rows: LogRows, bought: Integers, resolution: Resolution
+) -> str:
+    """The first customer whose first purchase cannot be, what is given, and how many are like it."""
+    reason, mask = next((reason, mask) for reason, mask in wrong.items() if mask.any())
     who, column = int(np.argmax(mask)), given.series.name
     day = step_label(int(given.step[who]), resolution) if given.step[who] < NEVER else ""
     if reason == "no first purchase given":
@@ -243,11 +258,7 @@ def _refuse(
     else:
         first = step_label(int(bought[who]), resolution)
         what = f"bought on {first}, before its first purchase: column {column!r} holds {day}"
-    message = (
-        f"customer {shown(rows.customer_id, who)} {what} ({int(mask.sum()):,} such customers); correct them, or pass "
-        "on_bad_rows='drop' to leave these customers out and see them in the audit"
-    )
-    raise RowError(message)
+    return f"customer {shown(rows.customer_id, who)} {what} ({int(mask.sum()):,} such customers)"
 
 
 def _not_in_the_log(

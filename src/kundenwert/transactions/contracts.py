@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from kundenwert.errors import DataError, RowError, SpecificationError
+from kundenwert.errors import ColumnError, DataError, RowError, SpecificationError
 from kundenwert.histories import Audit, ContractHistories, LogColumns
 from kundenwert.histories.columns import missing, objects
 from kundenwert.histories.contract_columns import label_codes
@@ -172,7 +172,15 @@ def summarize_contracts(
 def _days(rows: Table, columns: LogColumns, end: str, until: Day) -> tuple[Integers, Integers, int]:
     """Days on which contracts began and were over, and the last day observed."""
     starts, start_zone = clock_times(rows, columns)
-    ends, _ = clock_times(rows, replace(columns, time=end))
+    ends, end_zone = clock_times(rows, replace(columns, time=end))
+    if columns.zone is None and (start_zone is None) != (end_zone is None) and not np.isnat(ends).all():
+        having, lacking = (columns.time, end) if end_zone is None else (end, columns.time)
+        message = (
+            f"times in column {having!r} have a time zone, {start_zone or end_zone}, and those in {lacking!r} have "
+            "none, so that nothing tells how they lie to each other; say which days count, for example "
+            "time_zone='Europe/Berlin': times without a zone are then taken as they stand"
+        )
+        raise ColumnError(message)
     began = np.where(np.isnat(starts), UNREADABLE, whole_steps(starts, "day"))
     open_ended = missing(objects(rows.get_column(end)))
     over = np.where(np.isnat(ends), UNREADABLE, whole_steps(ends, "day"))
@@ -200,10 +208,11 @@ def _refuse(unusable: dict[str, Mask], rows: Table, columns: LogColumns, end: st
         row, column = int(np.argmax(mask)), culprits.get(reason, end)
         names = dict.fromkeys((column, columns.time, columns.customer))
         got = {name: rows.get_column(name)[row : row + 1].to_list()[0] for name in names}
+        value = str(got[column]).strip() or repr(got[column])
         whose = "" if column == columns.customer else f" of customer {got[columns.customer]!r}"
         after = f", and {columns.time!r} {got[columns.time]!s}" if reason == "an end before the start" else ""
         message = (
-            f"row {row}{whose} has {reason}: column {column!r} holds {got[column]!s}{after} ({int(mask.sum()):,} such "
+            f"row {row}{whose} has {reason}: column {column!r} holds {value}{after} ({int(mask.sum()):,} such "
             "rows); correct them (an end that is not known yet is null), or pass on_bad_rows='drop' to leave them out "
             "and see them in the audit"
         )

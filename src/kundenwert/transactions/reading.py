@@ -146,7 +146,11 @@ def check_reading(columns: LogColumns) -> None:
     check_choice(columns.on_bad_rows, "on_bad_rows")
     check_zone(columns.time_zone)
     check_format(columns.time_format)
-    if columns.decimal not in {None, ".", ","}:
+    for name in ("parse_dates", "net_refunds", "drop_duplicates"):
+        if not isinstance(value := getattr(columns, name), (bool, np.bool_)):
+            message = f"{name} is True or False, got {value!r}"
+            raise SpecificationError(message)
+    if columns.decimal not in (None, ".", ","):  # in a tuple: a list has no hash
         message = (
             f"decimal={columns.decimal!r} is unknown; expected '.' for amounts written like 1,234.56, or ',' for "
             "1.234,56"
@@ -156,7 +160,7 @@ def check_reading(columns: LogColumns) -> None:
 
 def check_choice(value: str, name: str) -> None:
     """Check an argument that is either "raise" or "drop"."""
-    if value not in {"raise", "drop"}:
+    if value not in ("raise", "drop"):  # in a tuple: a list has no hash
         message = f"{name}={value!r} is unknown; expected 'raise' or 'drop'"
         raise SpecificationError(message)
 

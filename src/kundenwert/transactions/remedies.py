@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from kundenwert.transactions.written_times import ISO
+from kundenwert.transactions.written_times import ISO, encodable
 
 if TYPE_CHECKING:
     from kundenwert.histories.columns import Objects
@@ -60,7 +60,8 @@ def text_line(column: str) -> str:
 
 def format_hint(known: Objects, series: Column, column: str) -> str:
     """Say which argument reads this text, or how to find one."""
-    sample = pd.Series(pd.unique(pd.Series(known[:SAMPLE], dtype=object)), dtype="str").str.strip()
+    sample = pd.Series([encodable(text) for text in pd.unique(pd.Series(known[:SAMPLE], dtype=object))], dtype="str")
+    sample = sample.str.strip()
     if all(ISO.fullmatch(text) for text in sample):
         return "these look like ISO dates: pass parse_dates=True"
     if sample.str.fullmatch(r"(\d{10}|\d{13}|\d{16}|\d{19})([.]\d+)?").all():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     type Times = NDArray[np.datetime64]
 
-__all__ = ["check_format", "formatted_times", "iso_times", "refuse_several_zones"]
+__all__ = ["check_format", "encodable", "formatted_times", "iso_times", "refuse_several_zones"]
 
 ISO: Final = re.compile(
     r"(\d{4}([-/])\d{1,2}\2\d{1,2}|\d{8})"  # 2024-03-31, 2024-3-1, 2024/03/31 or 20240331
@@ -92,7 +92,7 @@ def formatted_times(values: Objects, columns: LogColumns) -> tuple[Times, str | 
     """
     assert columns.time_format is not None  # noqa: S101 - else ISO text
     codes, distinct = pd.factorize(values)
-    texts = pd.Series([*(text.strip() for text in distinct), None], dtype="str")
+    texts = pd.Series([*(encodable(text.strip()) for text in distinct), None], dtype="str")
     try:
         times = pd.to_datetime(texts, format=columns.time_format, errors="coerce")
     except ValueError:  # several UTC offsets
@@ -107,6 +107,11 @@ def formatted_times(values: Objects, columns: LogColumns) -> tuple[Times, str | 
     zone = zone_name(times.dt.tz)
     instants = times.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
     return wall_clock(instants, columns.zone or zone)[codes], zone
+
+
+def encodable(text: str) -> str:
+    """The text, with question marks for what no encoding of Unicode can hold, such as half a pair of surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def refuse_several_zones(column: str, one: str, other: str, *, one_has_none: bool) -> NoReturn:
