@@ -285,7 +285,7 @@ def test_a_log_is_read_as_summarize_reads_it():
     arguments: Any = {"models": {"MBG/NBD": kw.MBGNBD()}, "amount": "amount", "method": kw.MAP()}
     doubled = rolled(twice, drop_duplicates=True, **arguments).table
     pd.testing.assert_frame_equal(doubled, rolled(once, **arguments).table)
-    since = LOG.groupby("customer_id", as_index=False)["date"].min().rename(columns={"date": "won"})
+    since = LOG.groupby("customer_id", as_index=False).agg(won=("date", "min"))
     since.loc[since["customer_id"] <= 300, "won"] = pd.Timestamp("1996-06-01")
     recent = rolled(first_purchase="won", customers=since, **arguments).table
     assert recent["customers"].tolist() == [2357 - 300] * 2

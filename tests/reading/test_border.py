@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import kundenwert as kw
-from kundenwert.errors import ColumnError, DataError, RowError, SpecificationError
+from kundenwert.errors import ColumnError, DataError, LonelyDateWarning, RowError, SpecificationError
 from tests.reading.remedies import arguments_in, mended
 
 
@@ -150,3 +150,22 @@ def test_half_a_surrogate_is_no_time(arguments):
     log = pd.DataFrame({"who": ["a"], "when": pd.Series(["\ud800"], dtype=object)})
     with pytest.raises(DataError, match=re.escape(repr("\ud800"))):
         kw.summarize(log, customer="who", time="when", **arguments)
+
+
+@pytest.mark.parametrize(
+    "written, arguments",
+    [
+        ("%d.%m.%Y", {"time_format": "%d.%m.%Y"}),
+        ("%Y/%m/%d", {"parse_dates": True}),
+        ("%Y-%m-%d %H:%M:%S +0100", {"parse_dates": True}),
+        (None, {}),
+    ],
+)
+def test_lonely_days_are_left_out_by_the_line_in_the_warning(written, arguments):
+    days = pd.Series([pd.Timestamp("1970-01-01"), *pd.date_range("2022-01-25", periods=60)])
+    log = pd.DataFrame({"who": range(61), "when": days if written is None else days.dt.strftime(written)})
+    with pytest.warns(LonelyDateWarning) as told:
+        kw.summarize(log, customer="who", time="when", until="2022-04-30", **arguments)
+    names = {"log": log, "pd": pd}
+    exec(re.search(r"log = .*$", str(told[0].message))[0], names)  # noqa: S102 -- that the line works is tested
+    assert names["log"]["who"].tolist() == list(range(1, 61))

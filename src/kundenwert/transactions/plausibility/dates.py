@@ -77,6 +77,8 @@ def lonely_start(rows: LogRows, columns: LogColumns, resolution: Resolution) -> 
     if not alone:
         return None
     first, after = step_label(int(step[0]), resolution), step_label(int(step[alone]), resolution)
+    in_utc = columns.parse_dates and columns.time_format is None  # text may have offsets: a day less for them
+    cut = step_label(int(step[alone]) - (24 if resolution == "hour" else 1), resolution) if in_utc else after
     early = int(count[:alone].sum())
     customer = shown(rows.customer_id, rows.customer[int(np.argmin(rows.step))])
     return (
@@ -85,8 +87,19 @@ def lonely_start(rows: LogRows, columns: LogColumns, resolution: Resolution) -> 
         f"{step_label(int(step[-1]), resolution)}. "
         f"A wrong date makes its customer {'older than the shop' if known else 'far older than all others'}, and such "
         "a history weighs heavily in a fit. Correct these rows or leave them out: "
-        f'log = log[log["{columns.time}"] >= "{after}"]'
+        f'in pandas log = log[{_as_times(columns)} >= "{cut}"]'
     )
+
+
+def _as_times(columns: LogColumns) -> str:
+    """The column of times in pandas, whatever it is written as: text would be compared letter by letter."""
+    times = f'log["{columns.time}"]'
+    coerce = "" if columns.on_bad_rows == "raise" else ", errors='coerce'"
+    if columns.time_format is not None:
+        return f"pd.to_datetime({times}.astype('str'), format={columns.time_format!r}{coerce})"
+    if columns.parse_dates:
+        return f"pd.to_datetime({times}.astype('str'), format='mixed', utc=True{coerce})"
+    return f"pd.to_datetime({times})"
 
 
 def after_today(until: int, resolution: Resolution, *, given: bool, now: datetime) -> str | None:

@@ -76,7 +76,7 @@ def guest_ids(rows: LogRows, observed: Mask, occasions: Occasions, columns: LogC
         f"where a customer has {mean:.1f} rows on average{also}. It seems to stand for many people, such as guest "
         "orders, and would count as one customer who buys all the time: the model of all others bends towards it, "
         "and its own value means nothing. Give these rows ids of their own (such as a hash of the e-mail address), or "
-        f'leave them out: log = log[~log["{columns.customer}"].isin([{ids}])]'
+        f'leave them out, in pandas log = log[~log["{columns.customer}"].isin([{ids}])]'
     )
 
 

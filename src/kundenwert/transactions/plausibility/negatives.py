@@ -60,7 +60,7 @@ def negative_amounts(rows: LogRows, observed: Mask, occasions: Occasions, column
     cause, remedy = (
         (
             "The signs seem to be turned round",
-            f'turn them back: log["{columns.amount}"] = -log["{columns.amount}"]',
+            f'turn them back, in pandas log["{columns.amount}"] = -log["{columns.amount}"]',
         )
         if 2 * refunds > everything
         else (
