@@ -1,6 +1,7 @@
 """What real exports hold besides: signs of other alphabets, answers in words, zeros for what nobody has seen yet."""
 
 import re
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,6 +19,13 @@ def bought(amounts):
 
 def refunds(log, **arguments):
     return kw.summarize(log, customer="who", time="when", amount="paid", **arguments).audit.refunds
+
+
+def line(pattern, message):
+    """The line of code that the message names."""
+    found = re.search(pattern, message)
+    assert found, message
+    return found[0]
 
 
 class TestMinus:
@@ -65,14 +73,14 @@ class TestAnswers:
         table = self.contracts.assign(ended=["No", "yes", "yes"])
         with pytest.raises(ColumnError, match="got text such as 'No'") as error:
             kw.ContractHistories.from_pandas(table)
-        exec(re.search(r"table\['ended'\] = .*$", str(error.value))[0], {"table": table, "pd": pd})  # noqa: S102
+        exec(line(r"table\['ended'\] = .*$", str(error.value)), {"table": table, "pd": pd})  # noqa: S102
         assert kw.ContractHistories.from_pandas(table).ended.tolist() == [0, 1, 1]
 
     def test_numbers_as_text_name_the_one_that_is_none(self):
         table = self.contracts.assign(ended=0, tenure=["5", "1,0", "2"])
         with pytest.raises(ColumnError, match=r"'1,0' is no number \(1 such rows\)") as error:
             kw.ContractHistories.from_pandas(table)
-        exec(re.search(r"table\['tenure'\] = .*$", str(error.value))[0], {"table": table, "pd": pd})  # noqa: S102
+        exec(line(r"table\['tenure'\] = .*$", str(error.value)), {"table": table, "pd": pd})  # noqa: S102
         with pytest.raises(RowError, match="customer 'b' has tenure = nan"):
             kw.ContractHistories.from_pandas(table)
 
@@ -84,8 +92,8 @@ class TestTriangle:
         triangle = self.seen.fillna(0)
         with pytest.raises(RowError, match="cohort 'y' falls from 960 to 0 after renewal 1, and all younger") as error:
             kw.ContractHistories.from_triangle(triangle)
-        names = {"triangle": triangle}
-        exec(re.search(r"triangle = .*?\)\)", str(error.value))[0], names)  # noqa: S102 -- that the line works is tested
+        names: dict[str, Any] = {"triangle": triangle}
+        exec(line(r"triangle = .*?\)\)", str(error.value)), names)  # noqa: S102 -- that the line works is tested
         read, right = (kw.ContractHistories.from_triangle(table) for table in (names["triangle"], self.seen))
         pd.testing.assert_frame_equal(read.to_pandas(), right.to_pandas())
         assert right.ended.sum() == 1520 - 890 + 1310 - 960
@@ -166,6 +174,6 @@ def test_lonely_days_are_left_out_by_the_line_in_the_warning(written, arguments)
     log = pd.DataFrame({"who": range(61), "when": days if written is None else days.dt.strftime(written)})
     with pytest.warns(LonelyDateWarning) as told:
         kw.summarize(log, customer="who", time="when", until="2022-04-30", **arguments)
-    names = {"log": log, "pd": pd}
-    exec(re.search(r"log = .*$", str(told[0].message))[0], names)  # noqa: S102 -- that the line works is tested
+    names: dict[str, Any] = {"log": log, "pd": pd}
+    exec(line(r"log = .*$", str(told[0].message)), names)  # noqa: S102 -- that the line works is tested
     assert names["log"]["who"].tolist() == list(range(1, 61))
