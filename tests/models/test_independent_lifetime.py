@@ -78,7 +78,7 @@ def customers(draw):
     return histories_of(x, np.where(x > 0, recency * T, 0.0), T)
 
 
-@settings(max_examples=settings.default.max_examples // 10)
+@settings(max_examples=settings().max_examples // 10)
 @given(populations(), customers(), between(0.04, 36525))
 def test_the_contract_holds_wherever_one_looks(parameters, histories, horizon):
     case = replace(purchase_case(parameters, histories=histories, error=1e-9), span=horizon)

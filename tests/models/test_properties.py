@@ -44,7 +44,7 @@ def histories(draw):
 
 
 horizons = between(0.04, 36525).map(kw.days)
-about = settings(max_examples=settings.default.max_examples * 2 // 5)
+about = settings(max_examples=settings().max_examples * 2 // 5)
 
 
 def mean(table):

@@ -53,7 +53,9 @@ def check(posterior, name):
     for part in ("model", "diagnostics", "provenance"):
         found = getattr(posterior, part)
         assert type(found).__name__ == content[part].pop("class")
-        assert {name: repr(getattr(found, name)) for name in content[part]} == content[part]
+        # A link has a field more than in those days; without it, it is the link of those days.
+        fields = {name: repr(getattr(found, name)).replace(", pace=None)", ")") for name in content[part]}
+        assert fields == content[part]
     assert posterior.unit == content["unit"]
     for parameter, values in zip(posterior.model.parameter_names, posterior.values, strict=True):
         assert [[number.hex() for number in chain] for chain in values.tolist()] == content["values"][parameter]

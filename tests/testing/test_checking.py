@@ -30,7 +30,7 @@ SPEND: dict[str, Any] = {"p": 6.25, "q": 5.5, "gamma": 15.44}
 
 def parameters_of(model, values, changed):
     """Parameters of a model in which some methods are others."""
-    wrong = type(model.__name__, (model,), {name: staticmethod(method) for name, method in changed.items()})
+    wrong = type(f"Own{model.__name__}", (model,), {name: staticmethod(method) for name, method in changed.items()})
     made = type("Parameters", (model.Parameters,), {"model": lambda _: wrong()})
     return made(**values)
 
@@ -366,7 +366,7 @@ def test_all_that_fails_is_named_with_a_history_and_numbers():
     with pytest.raises(ModelError) as found:
         check_purchase_model(parameters_of(kw.MBGNBD, PURCHASES, wrong), customers=3000)
     message = str(found.value)
-    assert message.startswith("MBGNBD lacks ")
+    assert message.startswith("OwnMBGNBD lacks ")
     assert (
         "- The return probability is the probability of one purchase or more. But 1 - count_probability(0," in message
     )
@@ -382,7 +382,7 @@ def test_an_error_of_the_model_says_when_it_came_up():
 
     with pytest.raises(ZeroDivisionError) as found:
         check_purchase_model(parameters_of(kw.MBGNBD, PURCHASES, living(survival=broken)), customers=3000)
-    assert "checking of MBGNBD: Within a horizon of zero all survive" in found.value.__notes__[0]
+    assert "checking of OwnMBGNBD: Within a horizon of zero all survive" in found.value.__notes__[0]
 
 
 def test_a_right_model_passes_on_histories_of_ones_own():
@@ -430,7 +430,7 @@ def test_what_a_model_needs(needs, error, message):
 
 
 def test_a_scale_of_time_that_is_none():
-    with pytest.raises(ModelError, match="time_scale of MBGNBD must be a positive length of time, got nan"):
+    with pytest.raises(ModelError, match="time_scale of OwnMBGNBD must be a positive length of time, got nan"):
         check_purchase_model(parameters_of(kw.MBGNBD, PURCHASES, {"time_scale": lambda _: math.nan}))
 
 

@@ -246,7 +246,7 @@ def test_a_single_letter_says_next_to_nothing(name):
     log = campaign(name, MIXED, lambda n: np.arange(n) == 0, lambda sent: np.arange(len(sent)) % 3 == 0)
     prior = kw.HierarchicalLogit(effect=kw.Normal(0.1, 0.3))
     model = kw.CampaignResponse(assignment=kw.Randomised(), link=prior)
-    learned = kw.fit(model, log, seed=1, method=QUICK).parameters().loc["effect[letter]"]
+    learned = kw.fit(model, log, seed=1, method=kw.ImportanceSampling(draws=2000)).parameters().loc["effect[letter]"]
     before = np.hypot(0.3, 0.5)  # and the spread between offers
     assert learned["sd"] == pytest.approx(before, rel=0.15)
     assert learned["mean"] == pytest.approx(0.1, abs=0.4 * before)
