@@ -197,9 +197,21 @@ def test_work_in_threads_can_be_interrupted():
             signal.raise_signal(signal.SIGINT)
         return item
 
-    with pytest.raises(KeyboardInterrupt):
-        in_parallel(work, range(10_000))
+    for _ in range(200):  # wherever the caller stands just then
+        with pytest.raises(KeyboardInterrupt):
+            in_parallel(work, range(1_000))
     assert in_parallel(lambda item: item, range(5)) == list(range(5))
+
+
+def test_of_several_errors_in_threads_that_of_the_earliest_item_is_raised():
+    def work(item):
+        if item % 10 == 3:
+            raise ValueError(f"item {item}")
+        return item
+
+    for _ in range(50):
+        with pytest.raises(ValueError, match=r"^item 3$"):
+            in_parallel(work, range(100))
 
 
 LONG = {

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import count
+from queue import SimpleQueue
+from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from kundenwert.progress import each, shown_as, silent
@@ -27,7 +30,8 @@ def threads() -> int:
 def in_parallel[Item, Result](work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Results of `work` for each item, in order.
 
-    An interrupt, or an error in one of them, waits for the items that are being worked on and begins no other.
+    An interrupt, or an error in one of them, waits for the items that are being worked on and begins no other. Of
+    several errors, that of the earliest item is raised.
     """
     _keep_freed_memory()
     if len(items) <= 1:
@@ -35,8 +39,57 @@ def in_parallel[Item, Result](work: Callable[[Item], Result], items: Sequence[It
     with shown_as("blocks of customers"):  # unless the public call has said what it does
         if threads() == 1:
             return [work(item) for item in each(items)]
-        with ThreadPoolExecutor(threads(), initializer=silent) as pool:
-            return list(each(pool.map(work, items), total=len(items)))
+        return _in_threads(work, items)
+
+
+def _in_threads[Item, Result](work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Threads take one item after the other, and the caller only waits.
+
+    An interrupt reaches the caller. If it handed out items one by one, it could be interrupted within the pool's own
+    locks, which then stay shut, and wait for ever.
+    """
+    places, begin, end = count(), Event(), Event()
+    finished: SimpleQueue[tuple[int, Result] | tuple[int, BaseException, None]] = SimpleQueue()
+
+    def take_items() -> None:
+        begin.wait()
+        while not end.is_set() and (place := next(places)) < len(items):
+            try:
+                finished.put((place, work(items[place])))
+            except BaseException as error:  # noqa: BLE001 - the caller raises it
+                end.set()
+                finished.put((place, error, None))
+
+    results: dict[int, Result] = {}
+    errors: dict[int, BaseException] = {}
+    with ThreadPoolExecutor(threads(), initializer=silent) as pool:
+        try:
+            for _ in range(threads()):
+                pool.submit(take_items)
+            begin.set()
+            for _ in each(range(len(items))):
+                _file(finished.get(), results, errors)
+                if errors:
+                    break
+        finally:
+            end.set()
+            begin.set()
+    while not finished.empty():
+        _file(finished.get(), results, errors)
+    if errors:
+        raise errors[min(errors)]  # items are taken in order, so that all before it are done
+    return [results[place] for place in range(len(items))]
+
+
+def _file[Result](
+    outcome: tuple[int, Result] | tuple[int, BaseException, None],
+    results: dict[int, Result],
+    errors: dict[int, BaseException],
+) -> None:
+    if len(outcome) == 2:
+        results[outcome[0]] = outcome[1]
+    else:
+        errors[outcome[0]] = outcome[1]
 
 
 @cache

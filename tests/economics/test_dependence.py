@@ -250,7 +250,7 @@ def test_corrected_values_are_what_simulated_customers_spend(name, spend, correl
 @pytest.mark.parametrize(
     "spend_model, truth, correlation",
     [
-        (kw.GammaGamma(), GAMMA_GAMMA, 0.4),
+        pytest.param(kw.GammaGamma(), GAMMA_GAMMA, 0.4, marks=pytest.mark.slow),
         (kw.LogNormalSpend(), LOG_NORMAL, 0),
         pytest.param(kw.LogNormalSpend(), LOG_NORMAL, -0.5, marks=pytest.mark.slow),
     ],
@@ -305,6 +305,7 @@ def test_corrected_values_are_closer_to_the_truth():
         assert corrected[group].sum() / independent[group].sum() == pytest.approx(effect.mean, abs=0.01)
 
 
+@pytest.mark.slow  # docs/dependence.md shows the same
 def test_cdnow():
     purchases, spend = cdnow.posterior("MBGNBD"), cdnow.posterior("GammaGamma")
     with pytest.warns(DependenceWarning, match=r"correlation 0\.22"):

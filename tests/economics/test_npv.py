@@ -64,10 +64,10 @@ def discounted_purchases(model, theta, x, t_x, T):
 
 @pytest.mark.parametrize("model", ["BGNBD", "MBGNBD"])
 def test_it_is_a_loop_over_joint_draws(model):
-    purchases, spend = cdnow.posterior(model).thinned(20), cdnow.posterior("GammaGamma").thinned(20)
+    purchases, spend = cdnow.posterior(model).thinned(6), cdnow.posterior("GammaGamma").thinned(6)
     table = TEN.to_pandas().fillna({"monetary_value": 0.0})
-    truth = np.empty((20, 10))
-    for draw in range(20):
+    truth = np.empty((6, 10))
+    for draw in range(6):
         theta, (p, q, gamma) = (tuple(value[draw] for value in posterior.theta) for posterior in (purchases, spend))
         for i, customer in table.iterrows():
             x, t_x, T, z = customer[["frequency", "recency", "T", "monetary_value"]]

@@ -174,7 +174,7 @@ def test_life_without_discounting_is_finite_only_if_every_draw_says_so(model):
 
 @pytest.mark.parametrize("name", ["BGNBD", "MBGNBD"])
 def test_purchase_distribution_is_one(name):
-    posterior, histories = cdnow.posterior(name).thinned(200), cdnow.sample(100)
+    posterior, histories = cdnow.posterior(name).thinned(50), cdnow.sample(100)
     table = posterior.purchase_distribution(histories, horizon=HALF_YEAR, up_to=4)
     assert list(table.columns) == [0, 1, 2, 3, 4, "more"]
     assert table.index.equals(histories.customer_id)

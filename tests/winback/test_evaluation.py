@@ -57,6 +57,7 @@ def outcomes_of(plan, rng, *, effect=0.6):
     return pd.DataFrame({"returned": returned, "spend": np.where(returned, amount, np.nan)}, index=table.index)
 
 
+@pytest.mark.slow
 def test_realised_profit_is_right_on_average_and_its_interval_covers():
     plan, rng = planned(700), np.random.default_rng(1)
     sent = plan.table["decision"].eq("contact")

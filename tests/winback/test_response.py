@@ -124,6 +124,7 @@ def test_quantities_and_parameters_are_inverse(link):
     assert len(model.parameter_names) == len(quantities)
 
 
+@pytest.mark.slow
 def test_effects_are_recovered_with_the_coverage_of_their_intervals():
     truths = {"A": 0.8, "B": -0.2}
     inside = []
@@ -166,7 +167,9 @@ def test_a_model_of_purchases_that_is_off_does_not_pass_for_an_effect():
     assert effects.loc[("A", "all"), "p_without"] == pytest.approx(observed, abs=0.015)
 
 
-@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize(
+    "link", [link if link == "logit" else pytest.param(link, marks=pytest.mark.slow) for link in LINKS]
+)
 def test_an_average_effect_is_the_difference_in_means_however_wrong_the_forecast(link):
     """Five worlds in which ten times as many are foreseen as return; tests/studies has forty."""
     apart = []
