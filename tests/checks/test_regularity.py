@@ -130,7 +130,7 @@ def test_its_advice_names_what_it_risks_and_is_right_about_it(pausing):
         assert words in said
     assert said.startswith(f"k = {found.mean:.2f} (")
     came = kw.holdout(pausing, histories, until="2024-12-29")["purchases"].to_numpy() > 0
-    scores = {}
+    scores, back = {}, np.empty(0)
     for model in (kw.MBGNBD(), kw.MBGCNBD(k=2)):
         posterior = kw.fit(model, histories, seed=1, method=kw.ImportanceSampling(draws=100))
         back = posterior.return_probability(histories, horizon=kw.weeks(26))["mean"].to_numpy()
