@@ -195,6 +195,16 @@ def test_an_unknown_model_has_a_remedy(saved):
             kw.load(saved, models=wrong)  # type: ignore[arg-type]
 
 
+def test_a_model_of_code_that_is_no_module_is_kept(path):
+    """Such as a model in a block of a page, which has a name for its module, but no module of that name."""
+    names: dict[str, Any] = {"__name__": "nowhere", "kw": kw}
+    exec("class Elsewhere(kw.BGNBD):\n    __slots__ = ()", names)  # noqa: S102 - the point
+    mine = names["Elsewhere"]
+    replace(cdnow.posterior("BGNBD"), model=mine()).save(path)
+    loaded: Any = kw.load(path, models=(mine,))
+    assert type(loaded.model) is mine
+
+
 def test_a_newer_format_asks_for_an_upgrade(saved):
     content = saved.read_bytes()
     head = content[:512].replace(b"\nformat 2\n", b"\nformat 99\n").rstrip(b" \n").ljust(511) + b"\n"

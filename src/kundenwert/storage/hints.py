@@ -43,7 +43,8 @@ def hints_of(cls: type[Any]) -> dict[str, Any]:
     for base in reversed(cls.__mro__):
         declared = {field.name: field.type for field in fields(cls) if field.name in get_annotations(base)}
         holder = type(base.__name__, (), {"__annotations__": declared})
-        found |= get_type_hints(holder, vars(sys.modules[base.__module__]), {**ARRAYS, **MEANINGS})
+        module = sys.modules.get(base.__module__)  # none for code that is run as text, such as a block of a page
+        found |= get_type_hints(holder, vars(module) if module else {}, {**ARRAYS, **MEANINGS})
     return found
 
 
