@@ -56,7 +56,7 @@ class Stored:
     node: dict[str, Node]
 
 
-def packed(content: Node, arrays: list[Stored], version: str) -> memoryview:
+def packed(content: Node, arrays: list[Stored], version: str) -> bytes:
     """The file that holds this content, whose arrays are these."""
     import h5netcdf
 
@@ -87,9 +87,9 @@ def packed(content: Node, arrays: list[Stored], version: str) -> memoryview:
         place = variable._h5ds.id.get_offset()  # noqa: SLF001 - as above
         file.attrs["kundenwert"] = OLD_READERS
         file.attrs["title"] = "Saved by kundenwert; kundenwert.load(path) reads it"
-    whole = buffer.getbuffer()
-    _seal(whole, f"\nformat {FORMAT_VERSION}\ndirectory {place} {len(text)}\n")
-    return whole
+    whole = bytearray(buffer.getvalue())
+    _seal(memoryview(whole), f"\nformat {FORMAT_VERSION}\ndirectory {place} {len(text)}\n")
+    return bytes(whole)
 
 
 def sealed(content: bytes) -> bytes:

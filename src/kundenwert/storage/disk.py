@@ -121,7 +121,7 @@ def _check_regular(path: str, mode: int) -> None:
         raise FileFormatError(message)
 
 
-def write_whole(path: str, content: bytes | memoryview) -> None:
+def write_whole(path: str, content: bytes) -> None:
     """Put a file there, whole or not at all: written beside, flushed to the disk, and moved in place of the old one.
 
     Whoever reads meanwhile sees the old file or the new one. The permissions of an old file stay, and what a symbolic

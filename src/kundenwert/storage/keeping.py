@@ -37,13 +37,13 @@ def save(value: object, path: str | PathLike[str]) -> None:
     write_whole(target, written(value))
 
 
-def written(value: object) -> memoryview:
+def written(value: object) -> bytes:
     """The bytes of a file that holds `value`, which have been read back once: what is kept can be had again."""
     encoder = Encoder()
     content = encoder.block(value)
     whole = packed(content, encoder.arrays, version("kundenwert"))
     try:
-        read(bytes(whole), encoder.own)
+        read(whole, encoder.own)
     except UnreadableError as error:
         message = f"this cannot be saved, because it could not be loaded again: the file {error}"
         raise DataError(message) from error

@@ -255,7 +255,7 @@ class WinbackPlan:
             raise MissingPackageError(message)
         target, written = path_of(path), BytesIO()
         self.table.to_parquet(written, engine="pyarrow")
-        write_whole(target, written.getbuffer())
+        write_whole(target, written.getvalue())
 
     @property
     def _candidates(self) -> pd.Index:
