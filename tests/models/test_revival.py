@@ -357,6 +357,7 @@ def recency_case(name):
 class TestContract:
     """What holds of every model of purchases, as far as it does not need living customers of (x, T)."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("check", [*WITHOUT_ALIVE, *MODEL_CHECKS], ids=lambda check: check.__name__)
     def test_without_gaps(self, check):
         check(recency_case("CDNOW"))
