@@ -56,7 +56,8 @@ def log_integrals(log_integrand: Formula, edges: Sequence[Array], error: float) 
     edges
         Increasing limits, each of shape (rows,); an interval between two of them may be empty.
     error
-        Relative error of each integral.
+        Relative error of each integral of a function that is smooth between its edges. Where a fractional power begins
+        or ends at an edge, or a peak is a millionth of the interval, it may be five times as large.
     """
     rows = len(edges[0])
     low, high = np.concatenate(edges[:-1]), np.concatenate(edges[1:])
