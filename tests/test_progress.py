@@ -36,6 +36,14 @@ def _switch_as_it_was(monkeypatch):
     monkeypatch.setattr(progress._Switch, "shown", None)
 
 
+@pytest.fixture
+def interruptible():
+    """A program that a shell starts in the background ignores interrupts, and so does this one then."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def shown(capsys):
     out, err = capsys.readouterr()
     assert not out
@@ -175,6 +183,7 @@ def test_origins_are_counted(at_once, capsys):  # noqa: ARG001
 # interrupts
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_that_a_sampler_swallows_is_raised():
     def sampler(*, draws):
         with suppress(KeyboardInterrupt):
@@ -191,6 +200,7 @@ def test_an_interrupt_that_a_sampler_swallows_is_raised():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_work_in_threads_can_be_interrupted():
     def work(item):
         if item == 3:
@@ -223,10 +233,13 @@ LONG = {
         kw.Economics(margin=0.3, annual_discount_rate=0.1), horizon=kw.years(30), futures=200_000, seed=1)""",
 }
 SCRIPT = """
+import signal
+
 import kundenwert as kw
 from kundenwert import progress
 from tests import cdnow
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 progress.DELAY = 0
 kw.show_progress(True)
 histories = cdnow.histories()
