@@ -113,6 +113,34 @@ def test_modes_are_found_from_afar():
         np.testing.assert_allclose(root @ root.T, np.linalg.inv(total), rtol=1e-3)
 
 
+@pytest.mark.parametrize("sure", [1.0, 1e8, 1e11])
+def test_one_direction_may_be_as_sure_as_it_likes(sure):
+    """A measurement of 0.6 x + 0.8 y with this precision; what it leaves free is known from the population."""
+    means, spreads = np.zeros((2, 3)), np.array([[0.5, 1.0, 2.0], [0.01, 1.0, 1.5]])
+    along = np.array([0.6, 0.8])[:, None]
+    found = climbed(
+        lambda _, own: -0.5 * sure * (along[:, None] * own).sum(axis=0) ** 2, means, spreads, [means], near=1e-3
+    )
+    variance = (along**2 * spreads**2).sum(axis=0)
+    np.testing.assert_allclose(found.log_evidence, -0.5 * np.log1p(sure * variance), rtol=1e-3)
+    covariance = np.einsum("ijp,kjp->ikp", found.root, found.root)
+    across = np.array([0.8, -0.6])[:, None]  # its variance, given the measurement
+    expected = (across**2 * spreads**2).sum(axis=0) - (across * along * spreads**2).sum(axis=0) ** 2 / (
+        variance + 1 / sure
+    )
+    np.testing.assert_allclose(np.einsum("ip,ijp,jp->p", across, covariance, across), expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("sure", [1e16, 1e28, 1e60, 1e150, 1e300])
+def test_beyond_what_floating_point_numbers_tell_it_stays_a_proposal(sure):
+    means, spreads = np.zeros((2, 3)), np.array([[0.5, 1.0, 2.0], [0.01, 1.0, 1.5]])
+    found = climbed(lambda _, own: -0.5 * sure * (0.6 * own[0] + 0.8 * own[1]) ** 2, means, spreads, [means], near=1e-3)
+    assert np.isfinite(found.log_evidence).all()
+    deviations = np.sqrt((found.root**2).sum(axis=1))
+    assert (deviations > 0).all()
+    assert (deviations <= spreads * (1 + 1e-6)).all()
+
+
 def test_the_nearest_matrix_has_no_negative_direction():
     rng = np.random.default_rng(4)
     some = rng.normal(size=(2, 2, 200))
@@ -123,6 +151,13 @@ def test_the_nearest_matrix_has_no_negative_direction():
     diagonal = np.array([[[-1.0, 2.0], [0.0, 0.0]], [[0.0, 0.0], [3.0, -1.0]]])
     np.testing.assert_allclose(not_negative(diagonal)[0, 0], [0.0, 2.0])
     np.testing.assert_allclose(not_negative(diagonal)[1, 1], [3.0, 0.0])
+    # where the smaller eigenvalue is lost beside the larger one
+    steep = np.array([[[-248.0, 3.4e21, -2e3], [-3.7e10, 1.6e12, 1.0]], [[-3.7e10, 1.6e12, 1.0], [1e19, -2e3, 1e19]]])
+    got = not_negative(steep)
+    np.testing.assert_allclose(got[1, 1, [0, 2]], 1e19)
+    np.testing.assert_allclose(got[0, 0, 1], 3.4e21)
+    np.testing.assert_allclose(got[0, 1], steep[0, 1])
+    np.testing.assert_allclose(got[0, 0, [0, 2]], [3.7e10**2 / 1e19, 1e-19])
 
 
 EXTREMES: Any = {

@@ -84,6 +84,12 @@ def test_resampling_is_unbiased_and_better_than_chance(weighted):
     assert (means.std(axis=0) < by_chance).all()
 
 
+def test_a_single_point_may_have_all_the_weight():
+    points, weights = np.random.default_rng(0).normal(size=(3, 50)), np.eye(50)[7]
+    draws = resample(WeightedPoints(points, weights, np.inf, 1), 20, np.random.default_rng(6))
+    np.testing.assert_array_equal(draws, np.repeat(points[:, [7]], 20, axis=1))
+
+
 def test_draws_are_in_random_order(weighted):
     draws = resample(weighted, 4000, np.random.default_rng(6))
     neighbours = [np.corrcoef(values[1:], values[:-1])[0, 1] for values in draws]

@@ -22,6 +22,7 @@ LONGEST: Final = 2.0  # step, on logarithms and logits
 LOG_TWO_PI: Final = float(np.log(2 * np.pi))
 CORNERS: Final = np.array([[0, 1, -1, 0, 0, 1, -1], [0, 0, 0, 1, -1, 1, -1]], dtype=np.float64)
 TINY: Final = 1e-300
+MOST: Final = 1e100  # of an information, so that its square is a number
 
 
 class Normal(NamedTuple):
@@ -70,15 +71,13 @@ def climbed(
         new = active[better]
         gradient, information = _curvature(values[:, better], size[:, new])
         pull = 1 / spreads[:, new] ** 2
-        information[0, 0] += pull[0]
-        information[1, 1] += pull[1]
+        root[:, :, new] = _inverse_root(information, pull)
         known[:, new], density[new] = at[:, new], here[better]
-        root[:, :, new] = _inverse_root(information)
         whitened_slope = _transposed_times(root[:, :, new], gradient - (at[:, new] - means[:, new]) * pull)
         distance[new] = np.sqrt((whitened_slope**2).sum(axis=0))
         step[:, new] = times(root[:, :, new], whitened_slope)
         step[:, new] *= LONGEST / np.maximum(np.abs(step[:, new]).max(axis=0), LONGEST)
-        size[:, new] = step_size(np.array([information[0, 0], information[1, 1]]))
+        size[:, new] = step_size(np.array([information[0, 0], information[1, 1]]) + pull)
         at[:, new] = known[:, new] + step[:, new]
         active = np.concatenate([active[~better], new[distance[new] > near]])
         if not len(active):
@@ -113,14 +112,15 @@ def step_size(precision: Array) -> Array:
 def not_negative(information: Array) -> Array:
     """The nearest matrices (2, 2, points) without a negative eigenvalue."""
     (a, b), (_, d) = information
-    centre, radius = (a + d) / 2, np.hypot((a - d) / 2, b)
-    bad = centre < radius
+    bad = (a < 0) | (d < 0) | (a * d < b * b)
     if not bad.any():
         return information
     # the larger eigenvalue alone is left, with its direction; nothing if that is negative too
-    largest = np.maximum(centre + radius, 0)[bad]
-    first, second = (a - d)[bad] / 2 + radius[bad], b[bad]
-    first, second = np.where((first == 0) & (second == 0), 0.0, first), np.where(first == 0, radius[bad], second)
+    a, b, d = a[bad], b[bad], d[bad]
+    radius = np.hypot((a - d) / 2, b)
+    largest = np.maximum((a + d) / 2 + radius, 0)
+    longer = np.abs(a - d) / 2 + radius  # the other component of the direction, of the same two roundings, is b
+    first, second = np.where(a > d, longer, b), np.where(a > d, b, longer)
     length = np.maximum(np.hypot(first, second), TINY)
     first, second = first / length, second / length
     result = information.copy()
@@ -147,13 +147,15 @@ def _curvature(values: Array, size: Array) -> tuple[Array, Array]:
         first, second = (right - 2 * here + left) / size[0] ** 2, (up - 2 * here + down) / size[1] ** 2
         cross = (both + neither - right - left - up - down + 2 * here) / (2 * size[0] * size[1])
     information = np.nan_to_num(np.array([[-first, -cross], [-cross, -second]]))
-    return np.nan_to_num(gradient), not_negative(information)
+    return np.nan_to_num(gradient), not_negative(np.clip(information, -MOST, MOST))
 
 
-def _inverse_root(precision: Array) -> Array:
-    """Lower triangular root (2, 2, points) of the inverse of a precision."""
-    (a, b), (_, d) = precision
-    first = np.sqrt(d / np.maximum(a * d - b * b, TINY))
+def _inverse_root(information: Array, pull: Array) -> Array:
+    """Lower triangular root (2, 2, points) of the inverse of an information and a precision of the population's."""
+    a, d, b = information[0, 0] + pull[0], information[1, 1] + pull[1], information[0, 1]
+    # without a negative direction of the information; the difference alone loses all digits where one direction is sure
+    least = information[0, 0] * pull[1] + d * pull[0]
+    first = np.sqrt(d / np.maximum(a * d - b * b, least))
     return np.array([[first, np.zeros_like(first)], [-b / d * first, 1 / np.sqrt(d)]])
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Expansion", "expanded", "population"]
 
 CLOSE: Final = 0.05  # deviations from the mode
-TINY: Final = 1e-300
 
 
 @final
@@ -92,8 +91,9 @@ def _solved(information: Array, variance: Array, gradient: Array) -> tuple[Array
     """(information + 1/variance)^-1 gradient, shape (2, points), and the determinant of 1 + information variance."""
     (a, b), (_, d) = information
     first, second = variance
+    # without a negative direction; the difference alone loses all digits where one direction is sure
     ratio = (1 + a * first) * (1 + d * second) - b * b * first * second
-    ratio = np.maximum(ratio, TINY)
+    ratio = np.maximum(ratio, 1 + a * first + d * second)
     step = np.array(
         [
             first * ((1 + d * second) * gradient[0] - b * second * gradient[1]),

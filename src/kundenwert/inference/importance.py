@@ -157,6 +157,7 @@ def resample(weighted: WeightedPoints, draws: int, rng: np.random.Generator) -> 
     points, weights = weighted.points, weighted.weights
     centred = points - (points @ weights)[:, None]
     spread = np.sqrt((centred**2) @ weights)
+    spread = np.where(spread > 0, spread, 1.0)  # a single point may have all the weight
     axis = np.linalg.eigh(((centred * weights) @ centred.T) / np.outer(spread, spread))[1][:, -1]
     order = np.argsort(axis @ (centred / spread[:, None]), kind="stable")
     ticks = (np.arange(draws) + rng.random()) / draws
