@@ -23,9 +23,9 @@ def population(size, unit_of_T=1):
     return histories_of(np.where(t_x > 0, x, 0), t_x, T)
 
 
-def posteriors():
+def posteriors(draws=12):
     """Draws as a posterior has them, far apart, and some of them extreme."""
-    z = np.random.default_rng(1).normal(size=(4, 48))
+    z = np.random.default_rng(1).normal(size=(4, draws))
     centre = {"r": -1.0, "alpha": 3.0, "a": -0.2, "b": 0.9}
     narrow, wide = (
         {name: np.exp(value + spread * z[i]) for i, (name, value) in enumerate(centre.items())}
@@ -102,7 +102,7 @@ def test_a_surface_agrees_with_the_formula_for_very_many(made, model, question, 
     rows = np.random.default_rng(3).choice(len(cells), 1500, replace=False)
     # and where the function of T bends most: the frequent buyers among the newest customers
     rows = np.unique(np.r_[rows, np.argsort((cells["T"] + 1) / (cells["x"] + 1))[:500]])
-    posterior = with_draws(model, **posteriors()[draws])
+    posterior = with_draws(model, **posteriors(48)[draws])
     assert largest_error(posterior, histories, *QUESTIONS[question], rows) < LARGEST_ERROR
     assert made[0] is not None or draws != "narrow"
 

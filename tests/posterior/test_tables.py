@@ -1,6 +1,7 @@
 """Tables and draws of posteriors: the same numbers, the right customers, bounded memory."""
 
 import tracemalloc
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,15 +35,22 @@ def ask(of, verb, histories, **arguments):
     return getattr(of, verb.split()[0])(histories, **arguments)
 
 
+@cache
+def drawn(name, verb) -> Any:
+    """What a verb draws of a hundred customers."""
+    arguments = PURCHASE_VERBS.get(verb, {})
+    return ask(cdnow.posterior(name).thinned(101).draws, verb, cdnow.sample(100), **arguments)
+
+
 @pytest.mark.parametrize("name, verb, arguments", CASES, ids=IDS)
 def test_tables_summarise_the_draws(name, verb, arguments):
-    posterior, histories = cdnow.posterior(name).thinned(301), cdnow.sample(200)
+    posterior, histories = cdnow.posterior(name).thinned(101), cdnow.sample(100)
     table = ask(posterior, verb, histories, **arguments, interval=0.8)
-    drawn = ask(posterior.draws, verb, histories, **arguments)
-    assert drawn.dims == ("chain", "draw", "customer_id")
-    assert drawn.shape == (1, 301, 200)
-    assert drawn["customer_id"].to_numpy().tolist() == histories.customer_id.tolist()
-    values = drawn.to_numpy()[0]
+    draws = drawn(name, verb)
+    assert draws.dims == ("chain", "draw", "customer_id")
+    assert draws.shape == (1, 101, 100)
+    assert draws["customer_id"].to_numpy().tolist() == histories.customer_id.tolist()
+    values = draws.to_numpy()[0]
     assert table["mean"].to_numpy() == pytest.approx(values.mean(axis=0), rel=1e-7)
     assert table["lower"].to_numpy() == pytest.approx(np.quantile(values, 0.1, axis=0), rel=1e-7)
     assert table["upper"].to_numpy() == pytest.approx(np.quantile(values, 0.9, axis=0), rel=1e-7)
@@ -53,10 +61,10 @@ def test_tables_summarise_the_draws(name, verb, arguments):
 
 @pytest.mark.parametrize("name, verb, arguments", CASES, ids=IDS)
 def test_draws_are_those_of_single_parameter_values(name, verb, arguments):
-    posterior, histories = cdnow.posterior(name), cdnow.sample(200)
-    values = ask(posterior.thinned(301).draws, verb, histories, **arguments).to_numpy()[0]
-    theta = posterior.thinned(301).theta
-    for draw in (0, 150, 300):
+    posterior, histories = cdnow.posterior(name), cdnow.sample(100)
+    values = drawn(name, verb).to_numpy()[0]
+    theta = posterior.thinned(101).theta
+    for draw in (0, 50, 100):
         parameters = {field: float(value[draw]) for field, value in zip(theta._fields, theta, strict=True)}
         alone = kw.fixed(type(posterior.model).Parameters(**parameters, unit="week"))
         table = ask(alone, verb, histories, **arguments)
@@ -174,7 +182,7 @@ def test_life_without_discounting_is_finite_only_if_every_draw_says_so(model):
 
 @pytest.mark.parametrize("name", ["BGNBD", "MBGNBD"])
 def test_purchase_distribution_is_one(name):
-    posterior, histories = cdnow.posterior(name).thinned(50), cdnow.sample(100)
+    posterior, histories = cdnow.posterior(name).thinned(20), cdnow.sample(50)
     table = posterior.purchase_distribution(histories, horizon=HALF_YEAR, up_to=4)
     assert list(table.columns) == [0, 1, 2, 3, 4, "more"]
     assert table.index.equals(histories.customer_id)
