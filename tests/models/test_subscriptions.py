@@ -228,6 +228,16 @@ def survivors(cohorts, c, customers, points=8):
     return pd.DataFrame(rows, columns=["cohort", "renewal", "survivors"])
 
 
+@pytest.mark.parametrize("gamma, delta", [(548.0, 795.0), (0.6, 1.5), (1e-3, 5.0), (1e5, 1e5), (3.0, 1e-3)])
+@pytest.mark.parametrize("c", [1e-10, 1e-6, 1e-3, 0.1, 1.0, 5.0, 15.0])
+def test_renewals_of_whole_cohorts_are_those_of_single_contracts(gamma, delta, c):
+    """By another formula, right to twelve digits: where customers hardly leave, differences are all there is."""
+    model, one = kw.BetaDiscreteWeibull(), np.ones(1)
+    found = model.log_retention(gamma * one, delta * one, [c * one], 12)[:, 0]
+    contract = WeibullContract(gamma * np.ones(12), delta * np.ones(12), c * np.ones(12), np.arange(12.0))
+    np.testing.assert_allclose(np.log(-np.expm1(found)), np.log(contract.churn(1.0)), rtol=1e-9, atol=1e-10)
+
+
 class TestAnchorsDoNotCutThePosteriorOff:
     @pytest.mark.parametrize("c", [0.5, 1.8])
     def test_large_cohorts_that_wear_out_or_settle(self, c):

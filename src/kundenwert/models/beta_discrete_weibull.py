@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BetaDiscreteWeibull"]
 
+CLOSE: Final = 1e-5
 LARGEST_SHAPE: Final = 40.0  # beyond, contracts hardly differ in how long they last
 DISCOUNT_CUTOFF: Final = 45.0  # exp(-45) is below the last digit
 LARGEST_LOG_POWER: Final = 300.0  # beyond, S(t) is a power of t^c to all digits, and products would overflow
@@ -106,7 +107,10 @@ class BetaDiscreteWeibull(BetaChurnModel):
         (c,) = shared
         ages = np.arange(renewals + 1.0)[:, None]
         powers = np.where(ages > 0, np.exp(c * np.log(np.maximum(ages, 1))), 0.0)
-        return -np.diff(log_rising(gamma, delta + powers), axis=0)
+        log_r = -np.diff(log_rising(gamma, delta + powers), axis=0)
+        t, point = np.nonzero(-log_r < CLOSE * (1 + gamma))  # where little but the error of a difference is left
+        log_r[t, point] = _log_survival(gamma[point], delta[point], c[point], t.astype(np.float64), 1.0, f=NUMPY)
+        return log_r
 
     @override
     def living(self, theta: tuple[Array, ...], cohort: NDArray[np.int64], tenure: Array) -> WeibullContract:
