@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
+from scipy.linalg import solve_triangular
 from scipy.special import gammaincinv, logsumexp, ndtri
 from scipy.stats import qmc
 
-from kundenwert.inference.diagnostics import SMALLEST_IMPORTANCE_ESS
+from kundenwert.inference.diagnostics import HIGHEST_PARETO_K, SMALLEST_IMPORTANCE_ESS
 from kundenwert.inference.importance import WeightedPoints, smoothed
 from kundenwert.inference.proposal import StudentMixture
 from kundenwert.progress import each
@@ -47,8 +48,7 @@ LOOSE_SHARE: Final = 0.2  # of the points are drawn
 LEAST_SHARE: Final = 0.2  # of the points, that is dealt out evenly among proposals
 LOOSE: Final = 3.0  # times the priors' deviations, where the mode next to the data is looked for first
 APART: Final = 0.5  # deviations between two modes that are not the same
-EASY_PARETO_K: Final = 0.5  # below it, and above this effective sample size, no further round is worth it
-EASY_ESS: Final = 2 * SMALLEST_IMPORTANCE_ESS
+EASY: Final = ((0.5, 2 * SMALLEST_IMPORTANCE_ESS), (HIGHEST_PARETO_K, 8 * SMALLEST_IMPORTANCE_ESS))
 
 
 def hierarchical_points(
@@ -71,8 +71,8 @@ def hierarchical_points(
         latest = WeightedPoints(points, weights, pareto_k, round_ + 1)
         if best is None or latest.score > best.score:
             best = latest
-        if best.pareto_k < EASY_PARETO_K and best.ess > EASY_ESS:
-            break
+        if any(best.pareto_k < k and best.ess > ess for k, ess in EASY):
+            break  # no further round is worth it
         belongs = np.exp(np.stack(log_densities) + np.log(sizes / count)[:, None] - log_density) * weights
         parts = [part.fitted_to(spreads, e, w) for part, e, w in zip(parts, residuals, belongs, strict=True)]
         shares = LEAST_SHARE / len(parts) + (1 - LEAST_SHARE) * belongs.sum(axis=1)
@@ -87,8 +87,8 @@ class _Proposal:
     """Spreads from a mixture; standard normals z of the terms, given them, around a mean that one expansion gives.
 
     A residual is the distance of z from that mean, in directions and units of their standard deviations; `shift` and
-    `scale` correct for what the expansion misses. With a `temper` below one, terms vary as if the data said less than
-    they do at the mean, as it is on the other side of a hazard that has brought back everybody.
+    the lower triangular `scale` correct for what the expansion misses. With a `temper` below one, terms vary as if the
+    data said less than they do at the mean, as it is on the other side of a hazard that has brought back everybody.
     """
 
     hierarchy: Hierarchy
@@ -106,7 +106,7 @@ class _Proposal:
         log_spreads, terms = np.full(hierarchy.spreads, np.log(TYPICAL_SPREAD)), len(hierarchy.centre)
         outer = StudentMixture(np.ones(1), log_spreads[None], np.eye(hierarchy.spreads)[None])
         at, gradient, information = _mode(hierarchy, log_spreads, start)
-        proposal = cls(hierarchy, gradient, information, at, outer, np.zeros(terms), np.ones(terms))
+        proposal = cls(hierarchy, gradient, information, at, outer, np.zeros(terms), np.eye(terms))
         proposal, log_spreads = proposal.with_spreads_fitted(rng)
         at, gradient, information = _mode(hierarchy, log_spreads, at)
         return replace(proposal, gradient=gradient, information=information, at=at).with_spreads_fitted(rng)[0]
@@ -127,7 +127,7 @@ class _Proposal:
         uniform = qmc.Sobol(len(self.at) + 1, seed=rng).random(count)[:kept] * (1 - 2e-12) + 1e-12
         chi2 = 2 * gammaincinv(DEGREES_OF_FREEDOM / 2, uniform[:, -1])
         normal = ndtri(uniform[:, :-1]).T * np.sqrt(DEGREES_OF_FREEDOM / chi2)
-        residuals = self.shift[:, None] + self.scale[:, None] * normal
+        residuals = self.shift[:, None] + self.scale @ normal
         # two quasi-random sequences paired by position are not independent
         spreads, z = self.outer.sample(count, rng)[:, rng.permutation(count)[:kept]], np.empty_like(residuals)
         vague = rng.random(kept) < VAGUE
@@ -145,12 +145,12 @@ class _Proposal:
             mean, root, _ = self._given(spreads[:, block])
             residuals[:, block] = np.einsum("pij,pi->jp", root, z[:, block].T - mean)
             log_density[block] = _log_diagonal(root)
-        squared = (((residuals - self.shift[:, None]) / self.scale[:, None]) ** 2).sum(axis=0)
+        squared = (self._standardised(residuals) ** 2).sum(axis=0)
         log_density -= (DEGREES_OF_FREEDOM + len(z)) / 2 * np.log1p(squared / DEGREES_OF_FREEDOM)
         log_density += np.logaddexp(
             np.log(1 - VAGUE) + self.outer.log_density(spreads), np.log(VAGUE) + self.hierarchy.log_prior(spreads)
         )
-        return residuals, log_density - np.log(self.scale).sum()
+        return residuals, log_density - np.log(self.scale.diagonal()).sum()
 
     def fitted_to(self, spreads: Array, residuals: Array, weights: Array) -> _Proposal:
         """The proposal with the spreads, and location and scale of the residuals, of the weighted points."""
@@ -160,12 +160,18 @@ class _Proposal:
         weights = weights / total
         ess = 1 / np.sum(weights**2)
         trust = ess / (ess + FEW)  # a few points say little
-        shift = self.shift + trust * (residuals @ weights - self.shift)
-        variance = (residuals - shift[:, None]) ** 2 @ weights
-        scale = np.sqrt(trust * variance + (1 - trust) * self.scale**2)
-        scale = np.clip(scale, self.scale / WIDEST, WIDEST * self.scale)
+        standard = self._standardised(residuals)
+        centre = trust * (standard @ weights)
+        apart = standard - centre[:, None]
+        values, axes = np.linalg.eigh(trust * ((apart * weights) @ apart.T) + (1 - trust) * np.eye(len(centre)))
+        variance = (axes * np.clip(values, 1 / WIDEST**2, WIDEST**2)) @ axes.T
+        shift, scale = self.shift + self.scale @ centre, self.scale @ np.linalg.cholesky(variance)
         outer = self.outer.fitted_to(spreads, trust * weights + (1 - trust) / len(weights))
         return replace(self, outer=outer, shift=shift, scale=scale)
+
+    def _standardised(self, residuals: Array) -> Array:
+        """Residuals less the shift, by the scale."""
+        return np.asarray(solve_triangular(self.scale, residuals - self.shift[:, None], lower=True))
 
     def evidence(self, spreads: Array) -> Array:
         """Log density of the spreads with the terms integrated out, as the expansion has it, up to a constant."""
@@ -178,10 +184,9 @@ class _Proposal:
         information = h.combination.T @ self.information @ h.combination
         precision = deviations[:, :, None] * information * deviations[:, None, :] + np.eye(len(h.centre))
         root = np.linalg.cholesky(precision)
-        pull = h.combination.T @ (self.gradient + self.information @ (self.at - h.centre))
-        half = np.linalg.solve(root, (deviations * pull)[..., None])
-        mean = np.linalg.solve(np.swapaxes(root, 1, 2), half)[..., 0]
-        evidence = 0.5 * (half[..., 0] ** 2).sum(axis=1) - _log_diagonal(root)
+        pull = deviations * (h.combination.T @ (self.gradient + self.information @ (self.at - h.centre)))
+        mean = np.linalg.solve(precision, pull[..., None])[..., 0]
+        evidence = 0.5 * (pull * mean).sum(axis=1) - _log_diagonal(root)
         if self.temper < 1:
             root = np.linalg.cholesky(self.temper * precision + (1 - self.temper) * np.eye(len(h.centre)))
         return mean, root, evidence
