@@ -7,6 +7,8 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 # One worker takes a whole file: the code blocks of a page share their names.
 PYTEST := -m pytest -n 2 --dist loadfile
+# Two workers have the two cores; threads of the linear algebra beside them would only wait for each other.
+test-py312 test-py313 test-docs test-slow: export OPENBLAS_NUM_THREADS = 1
 # Examples of the slow tests are fresh ones; `make test-slow SEED=…` repeats those of an earlier run.
 SEED = $(shell od -An -N4 -tu4 /dev/urandom | tr -d " ")
 
