@@ -101,6 +101,68 @@ def test_moments_are_right_where_the_data_say_at_least_so_much():
             assert abs(got.weights @ drawn**power - truth) < 4 * error
 
 
+def test_moments_are_right_on_a_ridge_with_a_bend():
+    # returns of three groups: by themselves, at a pace that is little known, and by either of two hazards, of which
+    # the groups have different parts. Each of them may be next to nothing, and however little it is then
+    by_themselves, part = np.full(3, 400.0), np.array([0.1, 0.3, 0.9])
+    customers, seen, centre, sd = np.full(3, 4000.0), np.array([426.0, 431.0, 446.0]), np.log(0.01), 1.5
+
+    def log_likelihood(pace, x, y):
+        found = 0.0
+        for own, share, size, count in zip(by_themselves, part, customers, seen, strict=True):
+            mean = own * np.exp(pace) + size * (share * np.exp(x) + (1 - share) * np.exp(y))
+            found = found + count * np.log(mean) - mean
+        return found
+
+    def expansion(at):
+        slopes = np.stack(
+            [by_themselves * np.exp(at[0]), 0 * part, customers * part * np.exp(at[2]),
+             customers * (1 - part) * np.exp(at[3])]
+        )  # fmt: skip
+        mean = slopes.sum(axis=0)
+        return slopes @ (seen / mean - 1), slopes / mean @ slopes.T
+
+    combination = np.eye(4)
+    combination[2, 1] = 1.0
+    shape = Hierarchy(
+        centre=np.r_[0.0, np.full(3, centre)],
+        combination=combination,
+        deviation=np.array([0.3, sd, 1.0, sd]),
+        spread=np.array([-1, -1, 0, -1]),
+        expansion=expansion,
+        priors=(PRIOR,),
+    )
+
+    def density(points):
+        pace, mean, z, y, u = points
+        prior = stats.norm.logpdf(pace, 0, 0.3) + stats.norm.logpdf(np.stack([mean, y]), centre, sd).sum(axis=0)
+        x = mean + np.exp(np.minimum(u, 5.0)) * z
+        with np.errstate(all="ignore"):
+            found = log_likelihood(pace, np.minimum(x, 50.0), y)
+        return prior + stats.norm.logpdf(z) + PRIOR.log_density(u) + found
+
+    pace, x, y = (
+        np.linspace(-1.2, 0.8, 120)[:, None, None],
+        np.linspace(-14, -1, 160)[:, None],
+        np.linspace(-14, -1, 150),
+    )
+    s = np.linspace(1e-3, 6, 300)
+    of_x = (stats.norm.pdf(x, centre, np.hypot(sd, s)) * stats.halfnorm.pdf(s)).sum(axis=1)[:, None]
+    log_mass = log_likelihood(pace, x, y) + stats.norm.logpdf(pace, 0, 0.3) + stats.norm.logpdf(y, centre, sd)
+    mass = of_x * np.exp(log_mass - log_mass.max())
+    target: Any = density
+    for seed in range(3):
+        got = hierarchical_points(target, shape, kw.ImportanceSampling(), np.random.default_rng(seed))
+        assert got.pareto_k < 0.5
+        drawn = [got.points[0], got.points[1] + np.exp(got.points[4]) * got.points[2], got.points[3]]
+        for i, first in enumerate([pace, x, y]):
+            for j, second in enumerate([np.ones(1), pace, x, y][: i + 2]):
+                product = drawn[i] * (1.0 if j == 0 else drawn[j - 1])
+                expected = (mass * first * second).sum() / mass.sum()
+                error = np.sqrt(got.weights @ (product - expected) ** 2 / got.ess)
+                assert abs(got.weights @ product - expected) < 4 * error
+
+
 def test_a_target_that_the_shape_does_not_fit_is_not_called_good():
     def far(points):
         return stats.t.logpdf(points, 1.0, 60, 0.01).sum(axis=0)

@@ -92,6 +92,11 @@ class _PyTensor:
 
         return pt.stack(list(values))[index]
 
+    def joined(self, parts: Sequence[Any], /) -> Any:
+        import pytensor.tensor as pt
+
+        return pt.concatenate(list(parts))
+
     def total(self, term: Callable[[Any, Any], Any], nodes: Array, weights: Array, /) -> Any:
         return term(nodes[:, None], weights[:, None]).sum(axis=0)
 

@@ -72,6 +72,8 @@ from kundenwert.priors import HalfNormal, Logistic, Normal, Prior
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from kundenwert.duration import Horizon, Unit
     from kundenwert.histories import Cells, CohortLabel, HistoryColumn
     from kundenwert.models.core import Array, Functions, History
@@ -366,22 +368,45 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
         return flat(part._replace(effect=effect, **around_zero))
 
     def _log_odds(self, theta: tuple[Array, ...], h: History, f: Functions) -> Array:
-        organic: Any = h["organic"]
+        names = self._columns
+        rows, held_out, index = h.once(names, lambda: _distinct(h, names))
+        organic: Any = rows["organic"]
         for k, score in enumerate(self.parts(theta).organic):
-            organic = organic + score * h[column("drift", k)]
+            organic = organic + score * rows[column("drift", k)]
         customers = Customers(
-            offer=h["offer"].astype(np.int64),
-            segment=h["segment"].astype(np.int64),
-            campaign=h["campaign" if len(self.campaigns) > 1 else "segment"].astype(np.int64),
+            offer=rows["offer"].astype(np.int64),
+            segment=rows["segment"].astype(np.int64),
+            campaign=rows["campaign" if len(self.campaigns) > 1 else "segment"].astype(np.int64),
             organic=organic,
-            covariates=[h[column("covariate", k)] for k in range(len(self.covariates))],
-            shares=[h[column("share", k)] for k in range(len(self.states))],
+            covariates=[rows[column("covariate", k)] for k in range(len(self.covariates))],
+            shares=[rows[column("share", k)] for k in range(len(self.states))],
         )
         without = self.without_offer(theta, customers, f)
-        if not self.offers or not (customers.offer > 0).any():
-            return without
-        under = self.link.log_odds(without, self.strengths_of(theta, customers, f), customers.shares, f)
-        return f.where(customers.offer > 0, under, without)
+        if not self.offers or held_out == len(customers.offer):
+            return without[index]
+        sent = Customers(
+            offer=customers.offer[held_out:],
+            segment=customers.segment[held_out:],
+            campaign=customers.campaign[held_out:],
+            organic=customers.organic[held_out:],
+            covariates=[values[held_out:] for values in customers.covariates],
+            shares=[values[held_out:] for values in customers.shares],
+        )
+        under = self.link.log_odds(without[held_out:], self.strengths_of(theta, sent, f), sent.shares, f)
+        return f.joined([without[:held_out], under])[index]
+
+    @property
+    def _columns(self) -> tuple[HistoryColumn, ...]:
+        """Columns that log-odds depend on."""
+        return (
+            "offer",
+            "segment",
+            "organic",
+            *(("campaign",) if len(self.campaigns) > 1 else ()),
+            *(column("drift", k) for k in range(len(self.scores))),
+            *(column("covariate", k) for k in range(len(self.covariates))),
+            *(column("share", k) for k in range(len(self.states))),
+        )
 
     @override
     def hierarchy(self, cells: Cells) -> Hierarchy:
@@ -392,3 +417,14 @@ class CampaignResponse(CampaignModel[tuple["Array", ...]]):
             self.quantities,
             expansion(lambda at: self._log_odds((*at, *ones), h, NUMPY), cells["returned"], counts),
         )
+
+
+def _distinct(h: History, names: Sequence[HistoryColumn]) -> tuple[History, int, NDArray[np.intp]]:
+    """Rows that differ in one of the columns, by the first of them, the offer; number of held-out; place of each row.
+
+    Whether customers returned is none of the columns: those who did and those who did not share their log-odds.
+    """
+    columns = np.column_stack([h[name].ravel() for name in names])
+    _, first, index = np.unique(columns, axis=0, return_index=True, return_inverse=True)
+    rows = h.take(first)
+    return rows, int((rows["offer"] == 0).sum()), index.ravel()

@@ -69,6 +69,9 @@ class Functions(Protocol):
     def choose(self, values: Sequence[Array], index: NDArray[np.int64], /) -> Array:
         """The value, one for each draw, at each index: shape (cells, draws) for an index of shape (cells, 1)."""
 
+    def joined(self, parts: Sequence[Array], /) -> Array:
+        """Values of some cells, and then those of others."""
+
     def total(self, term: Callable[[Array, Array], Array], nodes: Array, weights: Array, /) -> Array:
         """Sum of `term(node, weight)` over the nodes of a quadrature: one scalar pair at a time, or all at once."""
 
@@ -135,6 +138,10 @@ class _NumPy(Functions):
     @override
     def choose(self, values: Sequence[Array], index: NDArray[np.int64], /) -> Array:
         return np.stack(values)[index.ravel()]
+
+    @override
+    def joined(self, parts: Sequence[Array], /) -> Array:
+        return np.concatenate(parts)
 
     @override
     def total(self, term: Callable[[Array, Array], Array], nodes: Array, weights: Array, /) -> Array:
