@@ -148,7 +148,7 @@ def test_sleeping_dogs_and_offers_without_effect_are_left_alone():
 
 
 def test_totals_are_sums_over_the_contacted_in_every_draw():
-    plan = planned(purchases=uncertain(), response=shift(0.5, spread=0.3, draws=30), draws=30)
+    plan = planned(shop(60), purchases=uncertain(), response=shift(0.5, spread=0.3, draws=30), draws=30)
     chosen = plan.table[contacted(plan)]
     assert plan.totals.loc["value", "mean"] == pytest.approx(chosen["mean"].sum())
     assert plan.totals.loc["spend", "mean"] == pytest.approx(chosen["expected_spend"].sum())
@@ -204,15 +204,15 @@ def test_extreme_bases(t_x, age):
 
 
 def test_hold_out_group_is_a_random_share_drawn_before_anything_is_chosen():
-    histories = shop(2000)
+    histories = shop(1000)
     plan = planned(histories, hold_out=0.2)
     held = plan.table["decision"] == "hold out"
-    assert held.sum() == 400
+    assert held.sum() == 200
     # the draw knows neither values nor costs
     assert (planned(histories, shift(-0.3), hold_out=0.2).table["decision"].eq("hold out") == held).all()
     assert (planned(histories, hold_out=0.2, seed=2).table["decision"].eq("hold out") != held).any()
     rank = plan.table["mean"].rank(pct=True)
-    assert rank[held].mean() == pytest.approx(0.5, abs=3 * math.sqrt(1 / 12 / 400))
+    assert rank[held].mean() == pytest.approx(0.5, abs=3 * math.sqrt(1 / 12 / 200))
     # who is held out would have been treated as the others are
     alike = plan.table["mean"] > 0
     assert (plan.table.loc[alike & held, "intended_offer"].notna()).all()
@@ -491,7 +491,7 @@ def test_service_of_the_gone_who_are_brought_back_is_that_of_simulated_customers
 
 
 def test_totals_tell_the_error_that_draws_leave():
-    plan = planned(purchases=uncertain(30), response=shift(0.5, spread=0.3, draws=30), draws=30)
+    plan = planned(shop(60), purchases=uncertain(30), response=shift(0.5, spread=0.3, draws=30), draws=30)
     value = plan.totals.loc["value"]
     assert value["mc_error"] == pytest.approx((value["upper"] - value["lower"]) / 3.29 / math.sqrt(30), rel=0.3)
     means = [
