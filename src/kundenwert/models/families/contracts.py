@@ -217,14 +217,15 @@ class BetaChurnModel(ContractModel[tuple["Array", ...]]):
             return cohorts[cohort](own, [q.value(u) for q, u in zip(self.shared, outer[4:], strict=True)])
 
         def coordinates(outer: Array, own: Array) -> Array:
-            values = [q.value(c) for q, c in zip(self.quantities, outer, strict=False)]
-            logits, logs = self._places([*values, *np.zeros((2 * self.count, 1))])
-            offsets = [
-                place.coordinate(x)
-                for places, values in zip((logits, logs), (own[:, 0], own[:, 1]), strict=True)
-                for (place, _), x in zip(places, values, strict=True)
-            ]
-            return np.concatenate([outer, np.array(offsets)])
+            with np.errstate(all="ignore"):  # far points may overflow; they have no weight
+                unmoved = [np.zeros(1)] * (2 * self.count)
+                logits, logs = self._placed([*outer[:2]], [*np.exp(outer[2:4])], unmoved)
+                offsets = [
+                    place.coordinate(x)
+                    for places, values in zip((logits, logs), (own[:, 0], own[:, 1]), strict=True)
+                    for (place, _), x in zip(places, values, strict=True)
+                ]
+            return np.concatenate([outer, np.nan_to_num(np.array(offsets), posinf=0.0, neginf=0.0)])
 
         return Groups(
             labels=[str(label) for label in self.cohorts],
@@ -286,10 +287,14 @@ class BetaChurnModel(ContractModel[tuple["Array", ...]]):
     def _places(self, quantities: Sequence[Array]) -> Iterator[list[tuple[Place, Array]]]:
         """For each of the two coordinates, every cohort's place with its offset."""
         mean_churn, concentration, churn_spread, concentration_spread = quantities[:4]
-        offsets = quantities[4 + len(self.shared) :]
-        anchors = self.anchors or ((NOWHERE, NOWHERE),) * self.count
         means = (np.log(mean_churn / (1 - mean_churn)), np.log(concentration))
-        for i, (mean, spread) in enumerate(zip(means, (churn_spread, concentration_spread), strict=True)):
+        return self._placed(means, (churn_spread, concentration_spread), quantities[4 + len(self.shared) :])
+
+    def _placed(
+        self, means: Sequence[Array], spreads: Sequence[Array], offsets: Sequence[Array]
+    ) -> Iterator[list[tuple[Place, Array]]]:
+        anchors = self.anchors or ((NOWHERE, NOWHERE),) * self.count
+        for i, (mean, spread) in enumerate(zip(means, spreads, strict=True)):
             own = offsets[i * self.count : (i + 1) * self.count]
             yield [(Place(mean, spread, *anchor[i]), z) for anchor, z in zip(anchors, own, strict=True)]
 
