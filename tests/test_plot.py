@@ -51,8 +51,8 @@ def plan_of(purchases: Any, base: Any) -> Any:
 @pytest.fixture(scope="module")
 def results() -> Any:
     """Results of all verbs that can be drawn, for a small base."""
-    purchases, spend = cdnow.posterior("MBGNBD").thinned(50), cdnow.posterior("GammaGamma").thinned(50)
-    base = cdnow.sample(600)
+    purchases, spend = cdnow.posterior("MBGNBD").thinned(20), cdnow.posterior("GammaGamma").thinned(20)
+    base = cdnow.sample(300)
     to_date = kw.contribution_to_date(kw.datasets.cdnow(), base, SHOP)
     return {
         "values": kw.net_present_value(purchases, spend, base, SHOP, horizon=THREE_YEARS),

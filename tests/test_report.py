@@ -45,7 +45,7 @@ KEYS += ["trust", "limits"]
 @pytest.fixture(scope="module")
 def models() -> Any:
     """Posteriors of few draws."""
-    return cdnow.posterior("MBGNBD").thinned(100), cdnow.posterior("GammaGamma").thinned(100)
+    return cdnow.posterior("MBGNBD").thinned(50), cdnow.posterior("GammaGamma").thinned(50)
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def test_what_will_really_come_is_less_certain_than_what_is_expected(report, mod
         index=np.arange(300),
     )
     futures = 2000
-    draws = rng.integers(0, 100, futures)
+    draws = rng.integers(0, 50, futures)
     bought = purchases.of_cells.futures(single, slice(0, 300), draws, 3 * 365.25 / 7, rng)
     customer, future = np.divmod(bought.customer, futures)
     amount = spend.draws.expected_spend(base).to_numpy()[0]

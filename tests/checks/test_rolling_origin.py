@@ -1,6 +1,7 @@
 """rolling_origin: against predictions made by hand, published hold-outs, and what it refuses."""
 
 import datetime as dt
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,12 @@ LOG = kw.datasets.cdnow()
 COLUMNS: Any = {"customer": "customer_id", "time": "date"}
 QUICK = kw.ImportanceSampling(draws=100)
 MODELS = {"BG/NBD": kw.BGNBD(), "MBG/NBD": kw.MBGNBD()}
+
+
+@cache
+def by_default() -> Any:
+    """Two models of CDNOW at two origins."""
+    return rolled()
 
 
 def rolled(log=LOG, models: Any = MODELS, **arguments: Any) -> Any:
@@ -52,7 +59,7 @@ def test_published_hold_out_of_cdnow():
 
 def test_every_score_by_hand():
     horizon = kw.weeks(13)
-    result = rolled()
+    result = by_default()
     assert result.table.index.names == ["origin", "model"]
     assert result.table.index.tolist() == [(o, m) for o in ("1997-06-30", "1997-09-30") for m in MODELS]
     histories = kw.summarize(LOG, **COLUMNS, until="1997-09-30", unit="week")
@@ -76,7 +83,7 @@ def test_every_score_by_hand():
 
 
 def test_the_summary_pools_the_origins():
-    result = rolled()
+    result = by_default()
     table, summary = result.table, result.summary
     assert summary.index.name == "model"
     weight = table["customers"]

@@ -110,7 +110,7 @@ def test_numbers_are_those_of_the_single_questions_draw_by_draw():
 
 
 def test_those_who_have_bought_again_and_are_cooling_come_first():
-    purchases, spend = cdnow.posterior("MBGNBD").thinned(50), cdnow.posterior("GammaGamma")
+    purchases, spend = cdnow.posterior("MBGNBD").thinned(20), cdnow.posterior("GammaGamma").thinned(20)
     histories = cdnow.histories()
     table = kw.early_warning(purchases, spend, histories, ECONOMICS, horizon=THREE_YEARS)
     assert sorted(table.index) == sorted(histories.customer_id)

@@ -41,7 +41,7 @@ def test_rounding_is_no_variation(name):
 
 def test_the_line_works():
     same = histories(lambda who, _: np.full(len(who), 9.99))
-    purchases = kw.fit(kw.MBGNBD(), same, seed=1)
+    purchases = kw.fit(kw.MBGNBD(), same, seed=1, method=kw.ImportanceSampling(draws=100))
     economics = kw.Economics(margin=0.3, annual_discount_rate=0.1)
     price = kw.KnownAmount(9.99)
     value = kw.net_present_value(purchases, price, same, economics, horizon=kw.years(1))
