@@ -441,7 +441,7 @@ class TestDraws:
         assert 0.7 < total.std() / in_truth.std() < 1.4
 
     def test_it_shows_in_the_interval(self):
-        purchases = cdnow.posterior("MBGNBD").thinned(50)
+        purchases = cdnow.posterior("MBGNBD").thinned(25)
         table = kw.net_present_value(purchases, FREE, FIVE, serving(ALIVE), horizon=kw.years(2))
         width = table["retention_cost_upper"] - table["retention_cost_lower"]
         assert (width > 0.005 * table["retention_cost"]).all()

@@ -11,7 +11,7 @@ from scipy.special import gammaln
 import kundenwert as kw
 from tests.customers import PURCHASE_MODELS, histories_of, log_likelihood
 
-SIZE = 400_000
+SIZE = 200_000
 STANDARD_ERRORS = 4.0
 POPULATION = {"r": 0.9, "alpha": 7.0, "a": 0.8, "b": 2.4}
 T, HORIZON = 40.0, 60.0

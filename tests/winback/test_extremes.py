@@ -187,8 +187,16 @@ def campaign(name, histories, arms, outcome) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore::kundenwert.errors.OrganicWarning")  # as it should
-@pytest.mark.parametrize("name", ["MBGNBD", "RevivalNBD"])
-@pytest.mark.parametrize("case", CAMPAIGNS)
+@pytest.mark.parametrize(
+    "case, name",
+    [
+        *((case, "MBGNBD") for case in CAMPAIGNS),
+        ("one was sent it", "RevivalNBD"),
+        ("perfect separation", "RevivalNBD"),
+        pytest.param("all returned", "RevivalNBD", marks=pytest.mark.slow),
+        pytest.param("nobody returned", "RevivalNBD", marks=pytest.mark.slow),
+    ],
+)
 def test_campaigns(case, name):
     """From the campaign to the plan, and to the evaluation of what it brings, and to what is learned from both."""
     log = campaign(name, MIXED, *CAMPAIGNS[case])
