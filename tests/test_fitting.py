@@ -60,10 +60,15 @@ def test_numpy_integers_are_seeds():
     assert same(*(kw.fit(kw.BGNBD(), cdnow.sample(50), seed=s) for s in seeds))
 
 
+@cache
+def drawn(name, seed) -> Any:
+    return kw.fit(cdnow.MODELS[name], cdnow.histories(), seed=seed, method=FEW).named_values()
+
+
 @pytest.mark.parametrize("pair", [("BGNBD", "MBGNBD"), ("MBGNBD", "GammaGamma"), ("BGNBD", "GammaGamma")], ids=" ".join)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_posteriors_of_one_seed_are_independent(pair, seed):
-    draws = [kw.fit(cdnow.MODELS[name], cdnow.histories(), seed=seed, method=FEW).named_values() for name in pair]
+    draws = [drawn(name, seed) for name in pair]
     correlations = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a in draws[0].values() for b in draws[1].values()]
     assert np.abs(correlations).max() < 4 / np.sqrt(2000)
 

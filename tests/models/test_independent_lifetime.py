@@ -127,7 +127,9 @@ SMALL_DATA = {
 @pytest.mark.parametrize("data", SMALL_DATA)
 def test_importance_sampling_copes_with_small_and_odd_data(data, model):
     cells = SMALL_DATA[data]().cells(model())
-    weighted = importance_points(Target(model(), cells), kw.ImportanceSampling(), np.random.default_rng(10))
+    weighted = importance_points(
+        Target(model(), cells), kw.ImportanceSampling(draws=1000, points=2048), np.random.default_rng(10)
+    )
     assert weighted.pareto_k < 0.7
     assert weighted.ess > 0.45 * weighted.weights.size
 
