@@ -50,15 +50,16 @@ def findings(
     first_purchases_given: bool = False,
 ) -> Findings:
     """What looks wrong with a log of at least one purchase."""
+    opens = occasions.starts
     found: dict[type[LogWarning], str | None] = {
         FutureDateWarning: dates.after_today(until, resolution, given=until_given, now=dates.present()),
         LonelyDateWarning: dates.lonely_start(rows, columns, resolution),
         GuestIdWarning: guest_ids(rows, observed, occasions, columns),
-        NegativeAmountsWarning: negative_amounts(rows, observed, occasions, columns),
+        NegativeAmountsWarning: negative_amounts(rows, observed, occasions, opens, columns),
         DuplicateRowsWarning: None
         if columns.drop_duplicates
         else doubled_rows(rows, observed, occasions, columns, resolution),
-        LogBeginsLateWarning: None if first_purchases_given else begins_late(occasions, until, resolution),
+        LogBeginsLateWarning: None if first_purchases_given else begins_late(occasions, opens, until, resolution),
     }
     return {category: text for category, text in found.items() if text is not None}
 

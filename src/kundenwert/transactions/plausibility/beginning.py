@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kundenwert.duration import Resolution
     from kundenwert.transactions.occasions import Occasions
 
-    type Integers = NDArray[np.int64]
+    type Integers = NDArray[np.integer]
 
 __all__ = ["begins_late"]
 
@@ -31,7 +31,7 @@ GOES_ON_FALLING: Final = 2.0
 BUSIER: Final = 1.75
 
 
-def begins_late(occasions: Occasions, until: int, resolution: Resolution) -> str | None:
+def begins_late(occasions: Occasions, opens: Integers, until: int, resolution: Resolution) -> str | None:
     """Tell of a log in whose first tenth far more customers appear than later, and busier ones.
 
     Where a log is cut off at the left, old customers appear as new ones at their next purchase: the busy ones at
@@ -41,7 +41,6 @@ def begins_late(occasions: Occasions, until: int, resolution: Resolution) -> str
     further; a single cohort ends; and neither they nor those of a fading shop buy more often than those who come
     next, but rather less, since more of them have left. Thresholds are standard errors.
     """
-    opens = occasions.starts
     first = occasions.step[opens]
     start = int(first.min())
     length = until - start + 1
@@ -53,15 +52,13 @@ def begins_late(occasions: Occasions, until: int, resolution: Resolution) -> str
     falls = new[0] > soon and new[0] - later > FALLS * np.sqrt(new[0] + later / HALF)
     goes_on = soon - later > GOES_ON_FALLING * np.sqrt(soon / 2 + later / HALF)
     coming = new[HALF:].sum() >= max(ENOUGH, STILL_COMING * new.sum())
-    early, next_ones = part == 0, (part > 0) & (part < HALF)
-    if not (falls and goes_on and coming) or min(int(early.sum()), int(next_ones.sum())) < ENOUGH:
+    if not (falls and goes_on and coming) or min(new[0], new[1:HALF].sum()) < ENOUGH:
         return None
     middle = start + -(-length * HALF // PARTS)
-    late = np.concatenate([[0], np.cumsum(occasions.step >= middle)])
-    bought = late[np.append(opens[1:], len(occasions.step))] - late[opens]
-    busy, busy_next = float(bought[early].mean()), float(bought[next_ones].mean())
-    error = np.sqrt(bought[early].var() / early.sum() + bought[next_ones].var() / next_ones.sum())
-    if busy - busy_next <= BUSIER * error:
+    late = np.cumsum(occasions.step >= middle, dtype=np.int32)[np.append(opens[1:], len(occasions.step)) - 1]
+    bought = np.diff(late, prepend=0)
+    (busy, error), (busy_next, error_next) = _mean_purchases(new, part, bought)
+    if busy - busy_next <= BUSIER * np.hypot(error, error_next):
         return None
     return (
         f"the log seems to begin in the middle: {new[0]:,} customers appear in its first tenth, from "
@@ -72,3 +69,16 @@ def begins_late(occasions: Occasions, until: int, resolution: Resolution) -> str
         'first purchase, first_purchase="…", in the log or in customers=…: customers acquired before the log are then '
         "set aside; or keep only customers of whom you know that the log has their first purchase"
     )
+
+
+def _mean_purchases(new: Integers, part: Integers, bought: Integers) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Mean purchases of the customers of the first tenth, and of the next ones up to the middle, with their errors."""
+    total = np.bincount(part, weights=bought, minlength=PARTS)
+    squares = np.bincount(part, weights=bought * bought, minlength=PARTS)
+
+    def mean_and_error(parts: slice) -> tuple[float, float]:
+        number, mean = int(new[parts].sum()), float(total[parts].sum() / new[parts].sum())
+        variance = float(squares[parts].sum()) / number - mean**2
+        return mean, float(np.sqrt(max(variance, 0.0) / number))
+
+    return mean_and_error(slice(0, 1)), mean_and_error(slice(1, HALF))

@@ -122,9 +122,10 @@ def _rows_per_step(steps: Integers) -> tuple[Integers, Integers]:
     first, last = int(steps.min()), int(steps.max())
     if last - first > max(len(steps), 1_000_000):
         return np.unique(steps, return_counts=True)
-    count = np.bincount(steps - first)
+    origin = first if first < 0 or last > 1_000_000 else 0  # days since 1970 need no shift
+    count = np.bincount(steps - origin if origin else steps)
     found = np.flatnonzero(count)
-    return found + first, count[found]
+    return found + origin, count[found]
 
 
 def _alone(step: Integers, count: Integers, length: float) -> int:

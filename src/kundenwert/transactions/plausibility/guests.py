@@ -50,33 +50,32 @@ def guest_ids(rows: LogRows, observed: Mask, occasions: Occasions, columns: LogC
     everybody = len(rows.customer_id)
     count = np.bincount(rows.customer if observed.all() else rows.customer[observed], minlength=everybody)
     total = int(count.sum())
-    share = count / total
-    money = share
-    if occasions.amount is not None and occasions.amount.max(initial=0.0) > 0:
-        value = np.bincount(occasions.customer, weights=occasions.amount, minlength=everybody)
-        money = value / value.sum()
-    mean = total / max(1, int((count > 0).sum()))
+    priced = occasions.amount is not None and occasions.amount.max(initial=0.0) > 0
+    value = np.bincount(occasions.customer, weights=occasions.amount, minlength=everybody) if priced else count
+    money = float(value.sum())
+    mean = total / max(1, np.count_nonzero(count))
+    large = (count >= NAMED_SHARE * total) | (value >= NAMED_SHARE * money)
     named = [
         who
-        for who in np.flatnonzero((np.maximum(share, money) >= NAMED_SHARE) & (count > mean))
+        for who in np.flatnonzero(large & (count > mean))
         if (kind := _stands_for_nobody(rows.customer_id[int(who)])) == "name"
-        or (kind == "number" and share[who] >= NAMED_SHARE and count[who] >= TIMES_THE_MEAN * mean)
+        or (kind == "number" and count[who] >= max(NAMED_SHARE * total, TIMES_THE_MEAN * mean))
     ]
     found = np.unique([*named, *_outstanding(count)]).astype(np.int64)
     if len(found) == 0:
         return None
     found = found[np.argsort(-count[found], kind="stable")]
     most = int(found[0])
-    of_value = "" if money is share else f" and {money[most]:.1%} of the value"
+    of_value = f" and {value[most] / money:.1%} of the value" if priced else ""
     others = [shown(rows.customer_id, who) for who in found[1:4]]
     also = "" if not others else f"; {', '.join(others)}{' and more' if len(found) > 4 else ''} likewise"
     ids = ", ".join(shown(rows.customer_id, who) for who in found[:4])
     return (
-        f"id {shown(rows.customer_id, most)} holds {count[most]:,} of {total:,} rows ({share[most]:.1%}){of_value}, "
-        f"where a customer has {mean:.1f} rows on average{also}. It seems to stand for many people, such as guest "
-        "orders, and would count as one customer who buys all the time: the model of all others bends towards it, "
-        "and its own value means nothing. Give these rows ids of their own (such as a hash of the e-mail address), or "
-        f'leave them out, in pandas log = log[~log["{columns.customer}"].isin([{ids}])]'
+        f"id {shown(rows.customer_id, most)} holds {count[most]:,} of {total:,} rows ({count[most] / total:.1%})"
+        f"{of_value}, where a customer has {mean:.1f} rows on average{also}. It seems to stand for many people, such "
+        "as guest orders, and would count as one customer who buys all the time: the model of all others bends towards "
+        "it, and its own value means nothing. Give these rows ids of their own (such as a hash of the e-mail address), "
+        f'or leave them out, in pandas log = log[~log["{columns.customer}"].isin([{ids}])]'
     )
 
 

@@ -31,27 +31,29 @@ TOO_LARGE: Final = 0.05
 NEVER: Final = np.iinfo(np.int64).max
 
 
-def negative_amounts(rows: LogRows, observed: Mask, occasions: Occasions, columns: LogColumns) -> str | None:
+def negative_amounts(
+    rows: LogRows, observed: Mask, occasions: Occasions, opens: Integers, columns: LogColumns
+) -> str | None:
     """Tell of negative amounts that come before any purchase of the customer as often as if signs fell by chance.
 
     A refund needs a purchase before it, so customers hardly ever begin with one. Only in a log that begins in the
     middle they do, in its first days; therefore customers are looked at who appear after its first tenth. If hardly
     any do, refunds must also exceed, once in twenty, all that the customer paid at once before.
     """
-    refund = observed & rows.is_refund
-    refunds, everything = int(refund.sum()), int(observed.sum())
+    refund = np.flatnonzero(observed & rows.is_refund)
+    refunds, everything = len(refund), int(np.count_nonzero(observed))
     if refunds < max(ENOUGH, SHARE * everything):
         return None
-    bought, refunded = _first_steps(rows, refund, occasions)
+    bought, refunded = _first_steps(rows, refund, occasions, opens)
     begins = np.minimum(bought, refunded)
     seen = begins < NEVER
-    start, end = int(begins[seen].min()), int(rows.step[observed].max())
+    start, end = int(begins.min()), int(max(occasions.step.max(), rows.step[refund].max()))
     late = seen & (begins > start + LATE * (end - start))
-    enough_late = int(late.sum()) >= LATE * int(seen.sum())
+    enough_late = np.count_nonzero(late) >= LATE * np.count_nonzero(seen)
     looked_at = late if enough_late else seen
     before = looked_at & (refunded < bought)
-    number = int(before.sum())
-    if number < max(ENOUGH, LIKE_CHANCE * refunds / everything * int(looked_at.sum())):
+    number = int(np.count_nonzero(before))
+    if number < max(ENOUGH, LIKE_CHANCE * refunds / everything * np.count_nonzero(looked_at)):
         return None
     if not enough_late and _too_large(rows, refund, occasions) < TOO_LARGE:
         return None
@@ -76,17 +78,16 @@ def negative_amounts(rows: LogRows, observed: Mask, occasions: Occasions, column
     )
 
 
-def _first_steps(rows: LogRows, refund: Mask, occasions: Occasions) -> tuple[Integers, Integers]:
+def _first_steps(rows: LogRows, refund: Integers, occasions: Occasions, opens: Integers) -> tuple[Integers, Integers]:
     """Step of the first purchase and of the first refund of each customer."""
     bought = np.full(len(rows.customer_id), NEVER)
-    starts = occasions.starts
-    bought[occasions.customer[starts]] = occasions.step[starts]
+    bought[occasions.customer[opens]] = occasions.step[opens]
     refunded = np.full(len(rows.customer_id), NEVER)
     np.minimum.at(refunded, rows.customer[refund], rows.step[refund])
     return bought, refunded
 
 
-def _too_large(rows: LogRows, refund: Mask, occasions: Occasions) -> float:
+def _too_large(rows: LogRows, refund: Integers, occasions: Occasions) -> float:
     """Share of the refunds after a purchase that exceed all purchases before them."""
     if rows.amount is None or occasions.amount is None:
         return 0.0
