@@ -2,6 +2,7 @@
 
 import datetime as dt
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from kundenwert.errors import (
     FutureDateWarning,
     GuestIdWarning,
     LogBeginsLateWarning,
+    LogEndsEarlyWarning,
     LogWarning,
     LonelyDateWarning,
     NegativeAmountsWarning,
@@ -130,7 +132,10 @@ class TestDays:
         assert after_today(step, resolution, given=False, now=now) is None
 
     def test_until_in_the_far_future_is_told(self, early):
-        with pytest.warns(FutureDateWarning, match="until = 2999-12-31 lies after today"):
+        with (
+            pytest.warns(FutureDateWarning, match="until = 2999-12-31 lies after today"),
+            pytest.warns(LogEndsEarlyWarning, match="give until='1997-09-30'"),
+        ):
             summarize(early, until="2999-12-31")
 
 
@@ -232,6 +237,46 @@ class TestBeginning:
             summarize(cdnow().query("date >= '1997-04-01'"))
 
 
+class TestEnd:
+    @pytest.mark.parametrize("resolution", ["day", "week"])
+    def test_a_log_that_ends_long_before_until_is_told_with_its_last_day(self, early, resolution):
+        last = {"day": "1997-09-30", "week": "1997-10-05"}[resolution]  # a Sunday
+        with pytest.warns(LogEndsEarlyWarning, match=rf"lies after the end of the log.*give until='{last}'") as told:
+            made = summarize(early, until="1997-12-31", resolution=resolution)
+        assert told[0].filename == __file__
+        assert list(made.audit.findings) == ["LogEndsEarlyWarning"]
+
+    def test_so_is_a_hold_out_and_its_remedy_works(self, early):
+        histories = summarize(early, until="1997-06-30")
+        with pytest.warns(LogEndsEarlyWarning, match=r"give until='1997-09-30'") as told:
+            short = kw.holdout(early, histories, until="1998-06-30")
+        assert told[0].filename == __file__
+        pd.testing.assert_frame_equal(kw.holdout(early, histories, until="1997-09-30"), short)
+
+    def test_a_wrong_date_after_until_hides_nothing(self, early):
+        with pytest.warns(LogEndsEarlyWarning, match="last row is of 1997-09-30"):
+            summarize(with_row(early, 5000, "2099-12-31"), until="1997-12-31")
+
+    @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {"small", "small_pareto", "one_month"}])
+    def test_any_day_is_the_end_of_a_clean_log_but_none_long_after_it(self, kind):
+        """A log cut at any day is quiet; a quarter of its length later few kinds are, those of few purchases."""
+        clean = KINDS[kind](np.random.default_rng(11))
+        log, quiet = clean.log, {"donors", "numbered_from_zero"}
+        first, last = log["date"].min(), log["date"].max()
+        for share in (0.3, 0.55, 0.8):
+            cut = (first + share * (last - first)).floor("h")
+            known = replace(clean, log=log[log["date"] <= cut])
+            assert "LogEndsEarlyWarning" not in ends(known, cut)
+            later = ends(known, cut + (cut - first) / 4)
+            assert kind in quiet or "LogEndsEarlyWarning" in later
+
+
+def ends(clean, until):
+    """What is found if the log is said to go on until then."""
+    with warnings.catch_warnings(action="ignore", category=LogWarning):
+        return read(clean, until=until.isoformat()).audit.findings
+
+
 class TestDuplicates:
     def test_overlapping_exports_are_told_with_their_days(self, doubled):
         with pytest.warns(DuplicateRowsWarning, match="every row from 1997-07-01 to 1997-09-30 .*drop_duplicates=True"):
@@ -309,4 +354,4 @@ class TestCleanLogs:
 
     def test_every_check_is_a_warning_about_logs(self):
         kinds = {kind for kind in vars(kw.errors).values() if isinstance(kind, type) and issubclass(kind, LogWarning)}
-        assert len(kinds - {LogWarning}) == 7
+        assert len(kinds - {LogWarning}) == 8

@@ -12,12 +12,19 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from matplotlib.figure import Figure
 
 import kundenwert as kw
 from kundenwert.economics.newcomers import payback
-from kundenwert.errors import DataError, DurationError, MissingInformationError, SpecificationError
+from kundenwert.errors import (
+    DataError,
+    DurationError,
+    LogEndsEarlyWarning,
+    MissingInformationError,
+    SpecificationError,
+)
 from kundenwert.language import ENGLISH, language_of
 from kundenwert.reporting import findings, remarks, writing
 from kundenwert.reporting.facts import Fact, Measure, alike_below, alike_beside
@@ -772,3 +779,23 @@ def test_what_looks_wrong_with_the_log_is_on_the_page(models, base, tmp_path):
 def test_every_warning_of_a_log_has_words_for_those_who_decide():
     named = {kind.__name__ for kind in kw.errors.LogWarning.__subclasses__()}
     assert named <= set(remarks.FINDINGS)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_log_that_ends_long_before_the_hold_out_is_told_of_on_the_page(base, models, tmp_path):
+    """And a log that gives its rows only once is read as often as the page needs."""
+    cut = kw.datasets.cdnow().query("date <= '1997-12-31'")
+    ways = pa.Table.from_pandas(cut, preserve_index=False).to_reader()
+    with pytest.warns(LogEndsEarlyWarning, match="give until='1997-12-31'") as told:
+        kw.report(
+            ways,
+            base,
+            *models,
+            SHOP,
+            horizon=AHEAD,
+            path=tmp_path / "page.html",
+            holdout_until="1998-06-30",
+            futures=20,
+        )
+    assert told[0].filename == __file__
+    assert "The log ends long before the day up to which" in (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -225,6 +225,11 @@ class LogBeginsLateWarning(LogWarning):
 
 
 @final
+class LogEndsEarlyWarning(LogWarning):
+    """The log ends long before `until`, and never had such a pause: it seems to be cut there."""
+
+
+@final
 class FirstPurchaseWarning(LogWarning):
     """First purchases that were given are not in the log, though it had begun by then."""
 

@@ -16,6 +16,7 @@ from kundenwert.checks.leave_one_out import leave_one_out
 from kundenwert.errors import (
     DataError,
     InfiniteValueError,
+    LogEndsEarlyWarning,
     MissingInformationError,
     SpecificationError,
     ZeroAmountWarning,
@@ -290,7 +291,8 @@ def test_what_cannot_be_scored_together_is_refused(models, more, error, message)
 
 def test_an_origin_after_which_nobody_pays_is_refused():
     log = shop("normal", 50)
-    with pytest.raises(DataError, match="no customer known on 2024-06-30 paid anything within the horizon"):
+    nobody = pytest.raises(DataError, match="no customer known on 2024-06-30 paid anything within the horizon")
+    with pytest.warns(LogEndsEarlyWarning), nobody:
         rolled(log[log["day"] <= "2024-06-30"], until="2024-12-31")
 
 

@@ -12,7 +12,7 @@ import pytest
 import kundenwert as kw
 from kundenwert.checks.origins import Split
 from kundenwert.checks.scores import Scores, scores_of
-from kundenwert.errors import ComparisonWarning, DurationError, SpecificationError
+from kundenwert.errors import ComparisonWarning, DurationError, LogEndsEarlyWarning, SpecificationError
 from kundenwert.models.mbgcnbd import MBGCNBD
 from tests import cdnow
 from tests.customers import histories_of
@@ -258,8 +258,11 @@ def test_a_later_until_observes_longer():
     arguments: Any = {"origins": ["1997-08-31"], "models": {"MBG/NBD": kw.MBGNBD()}, "method": kw.MAP()}
     with pytest.raises(SpecificationError, match="until=… that the log was observed for longer"):
         rolled(log, **arguments)
-    table = rolled(log, until="1997-12-31", **arguments).table
-    assert table["actual"].iloc[0] == kw.holdout(log, cdnow_until("1997-08-31"), until="1997-11-30")["purchases"].sum()
+    with pytest.warns(LogEndsEarlyWarning, match="give until='1997-09-30'"):
+        table = rolled(log, until="1997-12-31", **arguments).table
+    with pytest.warns(LogEndsEarlyWarning):
+        bought = kw.holdout(log, cdnow_until("1997-08-31"), until="1997-11-30")["purchases"]
+    assert table["actual"].iloc[0] == bought.sum()
 
 
 def cdnow_until(until):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from kundenwert.errors import DataError, SpecificationError
+from kundenwert.errors import DataError, LogEndsEarlyWarning, SpecificationError
 from kundenwert.histories import CustomerHistories
 from kundenwert.histories.parts import round_amounts
 from kundenwert.transactions.again import how_it_was_read, places_in, read_again
 from kundenwert.transactions.occasions import merge
+from kundenwert.transactions.plausibility.dates import after_the_log
 from kundenwert.transactions.times import step_label, until_step
 
 if TYPE_CHECKING:
@@ -56,6 +58,11 @@ def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: Day) -> 
         If times have a zone here and none in the histories, or the other way round.
     DataError
         If the log cannot be read, or knows none of the customers.
+
+    Warns
+    -----
+    LogEndsEarlyWarning
+        If the log ends long before `until`: who bought after its end is not in it.
     """
     if not isinstance(histories, CustomerHistories):
         message = (
@@ -64,6 +71,8 @@ def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: Day) -> 
         )
         raise DataError(message)
     after = purchases_after(log, histories, until)
+    if after.ends_early is not None:
+        warnings.warn(after.ends_early, LogEndsEarlyWarning, stacklevel=2)
     table = {"purchases": np.bincount(after.customer, minlength=len(histories))}
     if after.amount is None:
         return pd.DataFrame(table, index=histories.customer_id)
@@ -72,10 +81,14 @@ def holdout(log: IntoDataFrame, histories: CustomerHistories, *, until: Day) -> 
 
 
 class After(NamedTuple):
-    """Purchase occasions after the calibration: position of the customer in the histories, and amount if known."""
+    """Purchase occasions after the calibration: position of the customer in the histories, and amount if known.
+
+    And what is to be said if the log ends long before the hold-out.
+    """
 
     customer: NDArray[np.int64]
     amount: NDArray[np.float64] | None
+    ends_early: str | None
 
 
 def purchases_after(log: IntoDataFrame, histories: CustomerHistories, until: Day) -> After:
@@ -95,4 +108,5 @@ def purchases_after(log: IntoDataFrame, histories: CustomerHistories, until: Day
     who = place[occasions.customer]
     counted = who >= 0
     counted[counted] = occasions.step[counted] > steps.until[who[counted]]
-    return After(who[counted], None if occasions.amount is None else occasions.amount[counted])
+    amount = None if occasions.amount is None else occasions.amount[counted]
+    return After(who[counted], amount, after_the_log(rows, end, steps.resolution))

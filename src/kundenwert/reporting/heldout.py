@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, final
 
 import numpy as np
 
-from kundenwert.checks.holdout import holdout
+from kundenwert.checks.holdout import purchases_after
 from kundenwert.duration import Duration, days, steps_per_unit
 from kundenwert.economics import Economics, KnownAmount, customer_equity, realised_value
 from kundenwert.economics.base.groups import EVERYBODY
 from kundenwert.economics.realised.realisation import realisation
-from kundenwert.errors import MissingInformationError
+from kundenwert.errors import LogEndsEarlyWarning, MissingInformationError
 from kundenwert.histories import CustomerHistories
 from kundenwert.reporting.totals import total_range
 from kundenwert.transactions.again import how_it_was_read
@@ -47,6 +48,8 @@ class HeldOut:
         Share of the customers who bought, and the mean of their return probabilities.
     held_by_best
         Share of the purchases that was made by the fifth of the customers who were expected to buy most.
+    ends_early
+        What is to be said if the log ends long before the hold-out.
     """
 
     length: Duration
@@ -55,6 +58,7 @@ class HeldOut:
     returned: float
     expected_to_return: float
     held_by_best: float
+    ends_early: str | None
 
     @classmethod
     def of(
@@ -81,7 +85,10 @@ class HeldOut:
                 "kundenwert.summarize(log, …, until=…); leave holdout_until out, or hand in both"
             )
             raise MissingInformationError(message)
-        bought = holdout(log, histories, until=until)["purchases"].to_numpy()
+        after = purchases_after(log, histories, until)
+        if after.ends_early is not None:
+            warnings.warn(after.ends_early, LogEndsEarlyWarning, stacklevel=4)  # who calls kundenwert.report
+        bought = np.bincount(after.customer, minlength=len(histories))
         columns, steps = how_it_was_read(histories)
         end = until_step(until, steps.resolution, columns.zone)
         length = days((end - int(steps.until.max())) / steps_per_unit("day", steps.resolution))
@@ -100,4 +107,5 @@ class HeldOut:
             returned=float((bought > 0).mean()),
             expected_to_return=float(purchases.return_probability(histories, horizon=length)["mean"].mean()),
             held_by_best=float(bought[best].sum() / bought.sum()) if bought.any() else math.nan,
+            ends_early=after.ends_early,
         )

@@ -70,6 +70,10 @@ FINDINGS: Final = {
         "The log begins in the middle: many of its customers had bought before. They look newer than they are, and new "
         "customers look better than they are."
     ),
+    "LogEndsEarlyWarning": mark(
+        "The log ends long before the day up to which customers are said to be observed. In the time after its end "
+        "nobody seems to buy, so that comparisons with it are wrong."
+    ),
     "FirstPurchaseWarning": mark(
         "First purchases that were given are missing from the log, though it had begun by then."
     ),
@@ -131,6 +135,8 @@ def remarks(found: Findings) -> tuple[str, ...]:
     """What was noticed when the log was read, and when the models were fitted."""
     say = found.language.say
     said = [say(FINDINGS.get(name, OTHER_FINDING)) for name in found.asked.histories.audit.findings]
+    if found.heldout is not None and found.heldout.ends_early is not None:
+        said.append(say(FINDINGS["LogEndsEarlyWarning"]))
     for posterior in posteriors(found).values():
         said += [_note(note, found.language) for note in posterior.diagnostics.notes]
     return tuple(dict.fromkeys(said))

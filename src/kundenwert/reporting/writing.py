@@ -18,6 +18,7 @@ from kundenwert.economics.relationship.phase_rules import RULES
 from kundenwert.economics.value.distinct import check_posteriors
 from kundenwert.errors import DataError, MissingInformationError, SpecificationError
 from kundenwert.histories.base import as_histories, check_clock
+from kundenwert.histories.tables import open_table
 from kundenwert.language import language_of, mark
 from kundenwert.plot.canvas import check_matplotlib
 from kundenwert.posterior import PurchasePosterior, SpendPosterior
@@ -184,7 +185,7 @@ def report(
     _check(title, warnings)
     check_count(seed, "seed", smallest=0)
     asked = Question(
-        log=log,
+        log=None if log is None else open_table(log, "the log").to_native(),  # what streams its rows gives them once
         histories=histories,
         purchases=purchases,
         spend=spend,

@@ -13,6 +13,7 @@ from kundenwert.errors import (
     FutureDateWarning,
     GuestIdWarning,
     LogBeginsLateWarning,
+    LogEndsEarlyWarning,
     LogWarning,
     LonelyDateWarning,
     NegativeAmountsWarning,
@@ -53,6 +54,7 @@ def findings(
     opens = occasions.starts
     found: dict[type[LogWarning], str | None] = {
         FutureDateWarning: dates.after_today(until, resolution, given=until_given, now=dates.present()),
+        LogEndsEarlyWarning: dates.after_the_log(rows, until, resolution),
         LonelyDateWarning: dates.lonely_start(rows, columns, resolution),
         GuestIdWarning: guest_ids(rows, observed, occasions, columns),
         NegativeAmountsWarning: negative_amounts(rows, observed, occasions, opens, columns),

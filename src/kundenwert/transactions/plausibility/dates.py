@@ -1,4 +1,4 @@
-"""Days that stand alone at the ends of a log, and an observation that goes on after today.
+"""Days that stand alone at the ends of a log, and an observation that goes on after today or after the log.
 
 What is looked at is the number of rows per step.
 """
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
     type Integers = NDArray[np.int64]
 
-__all__ = ["after_today", "lonely_start", "present", "refuse_lonely_end"]
+__all__ = ["after_the_log", "after_today", "lonely_start", "present", "refuse_lonely_end"]
 
 ENOUGH_STEPS: Final = 20
 FEW_STEPS: Final = 5
 FEW_ROWS: Final = 0.01
 OTHER_GAPS: Final = 5
+OTHER_PAUSES: Final = 3
+ENOUGH_ROWS: Final = 20
 PLACEHOLDERS: Final = frozenset(
     {"0001-01-01", "1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1904-01-01", "1970-01-01", "1980-01-01"}
 )  # what databases, spreadsheets and clocks write for "no date"
@@ -113,6 +115,36 @@ def after_today(until: int, resolution: Resolution, *, given: bool, now: datetim
         f"{what} = {last_label(until, resolution)} lies after today, {today}. The time in between counts as observed, "
         f"so that customers look lost who have not had it yet. Give the day on which the log was cut: until='{today}'"
     )
+
+
+def after_the_log(rows: LogRows, until: int, resolution: Resolution) -> str | None:
+    """Tell of an observation that ends long after the last row, in a log that never had such a pause.
+
+    It must be three times the longest pause between any two steps with rows, and as many steps before the last row
+    must have held twenty rows: towards its end a log of few customers has longer and longer pauses. Logs of fewer than
+    twenty steps are too short to tell.
+    """
+    step, count = _rows_per_step(rows.step)
+    observed = step <= until
+    step, count = step[observed], count[observed]
+    if len(step) < ENOUGH_STEPS:
+        return None
+    last = int(step[-1])
+    ahead, longest = until - last, int(np.diff(step).max())
+    before = int(count[step > last - ahead].sum())
+    if ahead <= OTHER_PAUSES * longest or before < ENOUGH_ROWS:
+        return None
+    end = last_label(last, resolution)
+    return (
+        f"until = {last_label(until, resolution)} lies after the end of the log, whose last row is of {end}. As long a "
+        f"time before that has {before:,} rows, and rows are never more than {_length(longest, resolution)} apart, so "
+        "the log seems to be cut there. The time after it counts as observed: everybody looks silent in it, and "
+        f"forecasts look too high. If the log was cut then, give until='{end}'"
+    )
+
+
+def _length(steps: int, resolution: Resolution) -> str:
+    return f"{steps:,} {resolution}{'' if steps == 1 else 's'}"
 
 
 def _rows_per_step(steps: Integers) -> tuple[Integers, Integers]:

@@ -53,7 +53,7 @@ def guest_ids(rows: LogRows, observed: Mask, occasions: Occasions, columns: LogC
     priced = occasions.amount is not None and occasions.amount.max(initial=0.0) > 0
     value = np.bincount(occasions.customer, weights=occasions.amount, minlength=everybody) if priced else count
     money = float(value.sum())
-    mean = total / max(1, np.count_nonzero(count))
+    mean = total / max(1, int(np.count_nonzero(count)))
     large = (count >= NAMED_SHARE * total) | (value >= NAMED_SHARE * money)
     named = [
         who
