@@ -109,6 +109,14 @@ class TestDays:
             summarize(with_row(early, 5000, day).assign(date=lambda t: t["date"].astype("datetime64[s]")))
         assert 'log = log[pd.to_datetime(log["date"]) >= "1997-01-01"]' in str(told[0].message)
 
+    @pytest.mark.parametrize("unit, wrong", [("D", "s"), ("s", "ms"), ("s", "ns"), ("ms", "ns")])
+    def test_numbers_read_with_the_wrong_unit_are_told(self, early, unit, wrong):
+        """Days of a spreadsheet as seconds, seconds as milliseconds: all of CDNOW in January 1970."""
+        origin = pd.Timestamp("1899-12-30" if unit == "D" else "1970-01-01")
+        numbers = (early["date"] - origin) // pd.Timedelta(1, unit)
+        with pytest.warns(LonelyDateWarning, match=r"all 4,960 rows lie in January 1970 .*origin='1899-12-30'"):
+            summarize(early.assign(date=pd.to_datetime(numbers, unit=wrong)))
+
     def test_its_remedy_works(self, early):
         log = with_row(early, 5000, "1970-01-01")
         log = log[pd.to_datetime(log["date"]) >= "1997-01-01"]

@@ -790,7 +790,8 @@ def test_a_log_that_ends_long_before_the_hold_out_is_told_of_on_the_page(base, m
         kw.report(
             ways,
             base,
-            *models,
+            models[0],
+            models[1],
             SHOP,
             horizon=AHEAD,
             path=tmp_path / "page.html",

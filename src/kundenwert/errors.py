@@ -206,7 +206,7 @@ class FutureDateWarning(LogWarning):
 
 @final
 class LonelyDateWarning(LogWarning):
-    """The first days of a log stand alone, long before all others."""
+    """The first days of a log stand alone, long before all others; or all of them are of January 1970."""
 
 
 @final

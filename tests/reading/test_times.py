@@ -139,6 +139,24 @@ class TestNumbers:
         assert made.columns.column_zone == "UTC"
         assert labels(summary(mended(frame, refused.value), time_zone="Pacific/Auckland"))[1] == "2024-01-16"
 
+    @pytest.mark.parametrize("dates", ["whole", "with a clock", "text", "text with a comma"])
+    @library
+    def test_days_of_a_spreadsheet_are_converted_by_the_line_in_the_error(self, make, dates):
+        """1 January 2022 is day 44562 in Excel, Google Sheets and LibreOffice."""
+        values = {
+            "whole": [44562, 45292],
+            "with a clock": [44562.4166667, 45292.9999884],
+            "text": ["44562", "45292"],
+            "text with a comma": ["44562,4166667", "45292,9999884"],
+        }[dates]
+        frame = make({"who": ["a", "a"], "when": values})
+        with pytest.raises(ColumnError, match=r"days of a spreadsheet \(44562(\.4)? is 2022-01-01\)") as refused:
+            summary(frame)
+        hours = summary(mended(frame, refused.value), resolution="hour", unit="hour")
+        first, last = (np.datetime64(int(step[0]), "h") for step in (hours.steps.first, hours.steps.last))
+        clock = "clock" in dates or "comma" in dates
+        assert (str(first), str(last)) == (f"2022-01-01T{10 * clock:02}", f"2024-01-01T{23 * clock:02}")
+
 
 class TestObjects:
     def test_dates_and_datetimes_mixed_keep_their_hours(self):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kundenwert.histories.columns import Objects
     from kundenwert.histories.tables import Column
 
-__all__ = ["epoch_line", "format_hint", "period_line", "text_line"]
+__all__ = ["format_hint", "number_line", "period_line", "text_line"]
 
 DAYS: Final = (
     "%d.%m.%Y",
@@ -29,9 +29,37 @@ NAMED: Final = ("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B
 CLOCKS: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %H:%M:%S", " %H:%M:%S %z")
 OTHERS: Final = ("%Y%m%d%H%M%S", "%Y%m%d %H:%M", "%Y%m%d %H:%M:%S", "%Y-%m-%d-%H.%M.%S", "%Y-%m-%d %H.%M.%S")
 SAMPLE: Final = 1_000
+IN_A_SPREADSHEET: Final = (20_000, 80_000)  # days since 1899-12-30: from 1954 to 2119
+DAYS_TO_1970: Final = 25_569
 
 
-def epoch_line(series: Column, column: str, example: float) -> str:
+def number_line(series: Column, column: str, smallest: float, largest: float) -> tuple[str, str]:
+    """What numbers between these seem to be, and a line that converts them."""
+    if IN_A_SPREADSHEET[0] <= smallest <= largest <= IN_A_SPREADSHEET[1]:
+        day = (pd.Timestamp("1899-12-30") + pd.Timedelta(days=int(smallest))).date().isoformat()
+        return f"look like days of a spreadsheet ({smallest:g} is {day})", _spreadsheet_line(series, column)
+    return "look like seconds (or smaller units) since 1970", _epoch_line(series, column, largest)
+
+
+def _spreadsheet_line(series: Column, column: str) -> str:
+    """Convert a column of days since 1899-12-30, as numbers or as text, to times to the second."""
+    text = not series.dtype.is_numeric()
+    if series.implementation.is_polars():
+        number = f"pl.col({column!r})" + (".str.replace(',', '.').cast(pl.Float64)" if text else "")
+        seconds = f"(({number} - {DAYS_TO_1970}) * 86400).round().cast(pl.Int64)"
+        return f"log = log.with_columns(pl.from_epoch({seconds}, time_unit='s').alias({column!r}))"
+    if series.implementation.is_pyarrow():
+        number = f"log[{column!r}]"
+        if text:
+            number = f"pc.replace_substring({number}, ',', '.').cast('float64')"
+        seconds = f"pc.round(pc.multiply(pc.subtract({number}, {DAYS_TO_1970}.0), 86400.0)).cast('int64')"
+        times = f"{seconds}.cast(pa.timestamp('s'))"
+        return f"log = log.set_column(log.column_names.index({column!r}), {column!r}, {times})"
+    written = f"log[{column!r}].str.replace(',', '.')" if text else f"log[{column!r}]"
+    return f"log[{column!r}] = pd.to_datetime(pd.to_numeric({written}), unit='D', origin='1899-12-30').dt.round('s')"
+
+
+def _epoch_line(series: Column, column: str, example: float) -> str:
     """Convert a column of seconds (or smaller units) since 1970, as numbers or as text, to times in UTC."""
     text = not series.dtype.is_numeric()
     size = abs(example)
@@ -64,9 +92,10 @@ def format_hint(known: Objects, series: Column, column: str) -> str:
     sample = sample.str.strip()
     if all(ISO.fullmatch(text) for text in sample):
         return "these look like ISO dates: pass parse_dates=True"
-    if sample.str.fullmatch(r"(\d{10}|\d{13}|\d{16}|\d{19})([.]\d+)?").all():
-        line = epoch_line(series, column, float(sample.iloc[0]))
-        return f"these look like seconds (or smaller units) since 1970: {line}"
+    if sample.str.fullmatch(r"(\d{10}|\d{13}|\d{16}|\d{19})([.]\d+)?|\d{5}([.,]\d+)?").all():
+        numbers = sample.str.replace(",", ".").astype(float)
+        seem, line = number_line(series, column, float(numbers.min()), float(numbers.max()))
+        return f"these {seem}: {line}"
     if fitting := _formats(sample):
         formats = " or ".join(f"time_format={found!r}" for found in fitting)
         which = "" if len(fitting) == 1 else ", whichever is meant"

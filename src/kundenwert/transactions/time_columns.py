@@ -11,7 +11,7 @@ import pandas as pd
 
 from kundenwert.errors import ColumnError
 from kundenwert.histories.columns import is_objects, kinds, missing, objects
-from kundenwert.transactions.remedies import epoch_line, format_hint, period_line, text_line
+from kundenwert.transactions.remedies import format_hint, number_line, period_line, text_line
 from kundenwert.transactions.written_times import formatted_times, iso_times, refuse_several_zones
 from kundenwert.transactions.zones import wall_clock, zone_name
 
@@ -145,12 +145,12 @@ def _from_numbers(series: Column, columns: LogColumns) -> tuple[Times, str | Non
     """Numbers such as 20240115, written out and read by the format; any others do not tell their unit."""
     known = series.drop_nulls()
     if columns.time_format is None or not (series.dtype.is_integer() or series.dtype.is_float()):
-        sample = known.to_list()[0] if len(known) else None
-        line = epoch_line(series, columns.time, 0 if sample is None else float(sample))
+        values = known.to_list() or [0]
+        seem, line = number_line(series, columns.time, float(min(values)), float(max(values)))
         message = (
-            f"times in column {columns.time!r} must be dates or datetimes, got {series.dtype}, such as {sample!r}; "
-            "numbers do not tell their unit or origin: pass time_format='%Y%m%d' if they are written like 20240115, "
-            f"or convert them, with the unit that they are in: {line}"
+            f"times in column {columns.time!r} must be dates or datetimes, got {series.dtype}, such as {values[0]!r}; "
+            "numbers do not tell their unit or origin: pass time_format='%Y%m%d' if they are written like 20240115; "
+            f"these {seem}, which this line converts: {line}"
         )
         raise ColumnError(message)
     numbers = objects(series)

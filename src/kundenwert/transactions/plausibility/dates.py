@@ -71,9 +71,19 @@ def refuse_lonely_end(rows: LogRows, columns: LogColumns, resolution: Resolution
 def lonely_start(rows: LogRows, columns: LogColumns, resolution: Resolution) -> str | None:
     """Tell of first steps that stand alone: farther from the rest than its length, or at a date that stands for none.
 
-    Those of a growing shop may be half its length away; so a date such as 1970-01-01 needs no more than that.
+    Those of a growing shop may be half its length away; so a date such as 1970-01-01 needs no more than that. A log
+    that lies in January 1970 as a whole is one of numbers that were read with the wrong unit.
     """
     step, count = _rows_per_step(rows.step)
+    first_month = np.array(["1970-01-01", "1970-02-01"], dtype="datetime64[s]")
+    if len(step) and first_month[0] <= rows.time.min() and rows.time.max() < first_month[1]:
+        last = step_label(int(step[-1]), resolution)
+        return (
+            f"all {len(rows.time):,} rows lie in January 1970 (the last on {last}), as numbers do that were converted to "
+            f"times with the wrong unit or origin. Convert column {columns.time!r} once more: in pandas "
+            "pd.to_datetime(numbers, unit=…) with 's', 'ms', 'us' or 'ns', or for days of a spreadsheet, such as 44562, "
+            "unit='D', origin='1899-12-30'"
+        )
     known = bool(len(step)) and step_label(int(step[0]), resolution)[:10] in PLACEHOLDERS
     alone = _alone(step, count, length=0.5 if known else 1.0)
     if not alone:
