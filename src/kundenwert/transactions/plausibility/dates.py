@@ -79,10 +79,10 @@ def lonely_start(rows: LogRows, columns: LogColumns, resolution: Resolution) -> 
     if len(step) and first_month[0] <= rows.time.min() and rows.time.max() < first_month[1]:
         last = step_label(int(step[-1]), resolution)
         return (
-            f"all {len(rows.time):,} rows lie in January 1970 (the last on {last}), as numbers do that were converted to "
-            f"times with the wrong unit or origin. Convert column {columns.time!r} once more: in pandas "
-            "pd.to_datetime(numbers, unit=…) with 's', 'ms', 'us' or 'ns', or for days of a spreadsheet, such as 44562, "
-            "unit='D', origin='1899-12-30'"
+            f"all {len(rows.time):,} rows lie in January 1970 (the last on {last}), as numbers do that were converted "
+            f"to times with the wrong unit or origin. Convert column {columns.time!r} once more: in pandas "
+            "pd.to_datetime(numbers, unit=…) with 's', 'ms', 'us' or 'ns', or for days of a spreadsheet, such as "
+            "44562, unit='D', origin='1899-12-30'"
         )
     known = bool(len(step)) and step_label(int(step[0]), resolution)[:10] in PLACEHOLDERS
     alone = _alone(step, count, length=0.5 if known else 1.0)
