@@ -800,3 +800,24 @@ def test_a_log_that_ends_long_before_the_hold_out_is_told_of_on_the_page(base, m
         )
     assert told[0].filename == __file__
     assert "The log ends long before the day up to which" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_the_share_of_buyers_has_a_range_and_a_verdict(told, models, base):
+    """Against simulated futures: a share of the customers, each at their own chance, in a draw of the parameters."""
+    report, found = told
+    expected = value_of(report.table, "Can the numbers be trusted?", "Expected to buy")
+    length = found.heldout.length
+    p = models[0].draws.return_probability(base, horizon=length).to_numpy()[0]
+    rng = np.random.default_rng(8)
+    shares = [(rng.random(p.shape[1]) < p[rng.integers(len(p))]).mean() for _ in range(4000)]
+    assert expected["value"] == pytest.approx(p.mean(), rel=1e-9)
+    np.testing.assert_allclose(ends(expected)[1:], np.quantile(shares, [0.05, 0.95]), atol=0.006)
+
+    def said(returned):
+        held = replace(found.heldout, returned=returned)
+        source, _ = writing.written(replace(found, heldout=held), "Customers")
+        return re.findall(r"In the hold-out (\S+ %) of the customers bought.*?(too low|too high)", source)
+
+    assert said(expected["value"]) == []
+    assert said(0.01) == [("1 %", "too high")]
+    assert said(0.99) == [("99 %", "too low")]

@@ -14,7 +14,7 @@ from tests import campaigns
 
 pytestmark = pytest.mark.slow
 
-CAMPAIGNS = 20
+CAMPAIGNS = 60  # the share of twenty has an error of three per cent
 CUSTOMERS = 24_000
 METHOD = kw.ImportanceSampling(draws=300, points=2048, refits=1)
 NONLINEAR = ("steps", "valleys", "interaction")
@@ -79,8 +79,8 @@ def test_intervals_of_deciles_hold_where_returns_are_not_linear():
 
 
 def test_intervals_are_hardly_wider_than_chance_makes_them_where_returns_are_linear():
-    tables, uplift = zip(*(assessed("linear", 100 + i) for i in range(10)), strict=True)
+    tables, uplift = zip(*(assessed("linear", 100 + i) for i in range(20)), strict=True)
     table = pd.concat(tables)
     print(table[["holds", "width", "shapes"]].mean().round(3), np.mean(uplift))  # noqa: T201
-    assert table["holds"].mean() >= 0.83  # three binomial errors of a hundred intervals, which hang together a little
+    assert table["holds"].mean() >= 0.83  # three binomial errors of two hundred intervals, which hang together a little
     assert table["width"].mean() <= 1.3

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, final
 
 import numpy as np
+from scipy.special import ndtri
 
 from kundenwert.checks.holdout import purchases_after
 from kundenwert.duration import Duration, days, steps_per_unit
@@ -16,6 +17,7 @@ from kundenwert.economics.base.groups import EVERYBODY
 from kundenwert.economics.realised.realisation import realisation
 from kundenwert.errors import LogEndsEarlyWarning, MissingInformationError
 from kundenwert.histories import CustomerHistories
+from kundenwert.posterior.summary import Estimate
 from kundenwert.reporting.totals import total_range
 from kundenwert.transactions.again import how_it_was_read
 from kundenwert.transactions.times import until_step
@@ -25,12 +27,12 @@ if TYPE_CHECKING:
 
     from kundenwert.histories import Histories
     from kundenwert.posterior import PurchasePosterior
-    from kundenwert.posterior.summary import Estimate
     from kundenwert.transactions.times import Day
 
 __all__ = ["HeldOut"]
 
 BEST: Final = 0.2
+BLOCK: Final = 2_000_000  # probabilities at a time
 
 
 @final
@@ -45,7 +47,7 @@ class HeldOut:
     purchases, expected
         Of all customers: how many there were, and how many were expected, with what chance allows.
     returned, expected_to_return
-        Share of the customers who bought, and the mean of their return probabilities.
+        Share of the customers who bought, and what was expected of it, with what chance allows.
     held_by_best
         Share of the purchases that was made by the fifth of the customers who were expected to buy most.
     ends_early
@@ -56,7 +58,7 @@ class HeldOut:
     purchases: int
     expected: Estimate
     returned: float
-    expected_to_return: float
+    expected_to_return: Estimate
     held_by_best: float
     ends_early: str | None
 
@@ -105,7 +107,26 @@ class HeldOut:
             purchases=int(bought.sum()),
             expected=total_range(total, single, chance, interval=interval, seed=seed),
             returned=float((bought > 0).mean()),
-            expected_to_return=float(purchases.return_probability(histories, horizon=length)["mean"].mean()),
+            expected_to_return=_share_of_buyers(purchases, histories, length, interval),
             held_by_best=float(bought[best].sum() / bought.sum()) if bought.any() else math.nan,
             ends_early=after.ends_early,
         )
+
+
+def _share_of_buyers(
+    purchases: PurchasePosterior, histories: CustomerHistories, length: Duration, interval: float
+) -> Estimate:
+    """Mean return probability, with what chance allows; given the parameters, customers are independent."""
+    cells, draws = purchases.cells_of(histories), purchases.of_cells.draws
+    returns = purchases.returns_of(length)(cells)
+    size = max(1, BLOCK // draws)
+    in_draw, variance = np.zeros(draws), 0.0
+    for start in range(0, len(cells), size):
+        rows = slice(start, min(start + size, len(cells)))
+        p, counts = returns(rows), cells.counts[rows]
+        in_draw += counts @ p
+        variance += float(counts @ (p * (1 - p)).mean(axis=1))
+    in_draw /= len(histories)
+    half = float(ndtri((1 + interval) / 2)) * math.sqrt(variance / len(histories) ** 2 + float(in_draw.var()))
+    mean = float(in_draw.mean())
+    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))

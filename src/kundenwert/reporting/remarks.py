@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kundenwert.posterior.base import Posterior
     from kundenwert.reporting.findings import Findings
 
-__all__ = ["posteriors", "problems", "remarks"]
+__all__ = ["FINDINGS", "posteriors", "problems", "remarks"]
 
 PURCHASES: Final = mark("When customers buy")
 SPEND: Final = mark("How much they spend")

@@ -92,7 +92,15 @@ def _table(found: Findings, shown: pd.DataFrame, dates: pd.Series) -> Grid:
     columns = [
         Column(say(mark("value at stake")), say(mark("What the silence has cost so far."))),
         Column(say(mark("silent for")), say(mark("Time since the last purchase."))),
-        Column(say(mark("chance of return")), say(mark("Compared with what it was right after the last purchase."))),
+        Column(
+            say(mark("chance left")),
+            say(
+                mark(
+                    "The chance that they buy again, as a share of what it was right after their last purchase: 40 % "
+                    "says that it has more than halved, and not how large it is."
+                )
+            ),
+        ),
         Column(
             say(mark("longer silences")),
             say(

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from kundenwert.language import mark
 from kundenwert.reporting.blocks import Notes, Section
+from kundenwert.reporting.remarks import FINDINGS
 from kundenwert.reporting.words import percent
 
 if TYPE_CHECKING:
     from kundenwert.reporting.findings import Findings
+    from kundenwert.reporting.heldout import HeldOut
 
 __all__ = ["limits"]
 
@@ -48,6 +50,9 @@ def _of_this_page(found: Findings) -> list[str]:
     language, say = found.language, found.language.say
     held, linked = found.heldout, found.dependence
     notes = []
+    if held is not None and held.ends_early is not None:
+        notes.append(say(FINDINGS["LogEndsEarlyWarning"]))
+        held = None  # what it shows is the end of the log
     if held is not None and not held.expected.lower <= held.purchases <= held.expected.upper:
         too_few = held.expected.mean < held.purchases
         text = (
@@ -66,6 +71,21 @@ def _of_this_page(found: Findings) -> list[str]:
         )
         off = abs(held.expected.mean / held.purchases - 1) if held.purchases else 0.0
         notes.append(say(text, share=percent(off, language)) if held.purchases else say(none))
+    if held is not None and held.purchases and not _as_expected(held):
+        text = (
+            mark(
+                "In the hold-out {share} of the customers bought, where {lower} to {upper} had been expected: chances "
+                "of a return on this page are too low."
+            )
+            if held.returned > held.expected_to_return.mean
+            else mark(
+                "In the hold-out {share} of the customers bought, where {lower} to {upper} had been expected: "
+                "chances of a return on this page are too high."
+            )
+        )
+        shares = (held.returned, held.expected_to_return.lower, held.expected_to_return.upper)
+        said = (percent(value, language) for value in shares)
+        notes.append(say(text, **dict(zip(("share", "lower", "upper"), said, strict=True))))
     if linked is not None and linked.matters:
         notes.append(
             say(
@@ -90,3 +110,8 @@ def _of_this_page(found: Findings) -> list[str]:
             )
         )
     return notes
+
+
+def _as_expected(held: HeldOut) -> bool:
+    """Whether as many customers bought as the range foresees."""
+    return held.expected_to_return.lower <= held.returned <= held.expected_to_return.upper

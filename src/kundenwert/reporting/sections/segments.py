@@ -24,7 +24,7 @@ MEANING: Final = {
     "top performer": mark("Top performers have brought much and will: keep them."),
     "high potential": mark("High potentials have not brought much yet, but will: develop them."),
     "fading": mark("Fading customers have brought much and will no longer: find out why."),
-    "low value": mark("Low value: neither. Spend little on them."),
+    "low value": mark("Low value: neither. Spend little on each of them."),
 }
 COSTS: Final = (
     ("order_cost", mark("costs of orders"), mark("Taken off: what the orders to come will cost.")),
@@ -51,10 +51,12 @@ def segments(found: Findings) -> Section:
     if float(table["npv"].max()) > 0:
         largest = str(table["npv"].idxmax())
         members = language.several(
-            "The largest part of the value to come lies with “{segment}”: {number} customer.",
-            "The largest part of the value to come lies with “{segment}”: {number} customers.",
+            "The largest part of the value to come lies with “{segment}”: {number} customer, with {each}.",
+            "The largest part of the value to come lies with “{segment}”: {number} customers, with {each} each on "
+            "average.",
             int(table["customers"][largest]),
             segment=say(largest),
+            each=amount(float(table["npv"][largest]) / int(table["customers"][largest]), currency, language),
         )
         lead = f"{lead} {members}"
     sizes = [f"{say(str(name))} {language.decimal(int(size), 0)}" for name, size in table["customers"].items()]

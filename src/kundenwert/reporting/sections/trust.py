@@ -173,7 +173,9 @@ def _heldout(found: Findings) -> tuple[Fact, ...]:
             say(mark("Share of the customers who came back in that time.")),
         ),
         share(
-            say(mark("Expected to buy")), held.expected_to_return, say(mark("What had been expected of that share."))
+            say(mark("Expected to buy")),
+            held.expected_to_return,
+            say(mark("What had been expected of that share; the range holds what chance allows.")),
         ),
         share(
             say(mark("Purchases by the best")),
