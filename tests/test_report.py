@@ -819,5 +819,5 @@ def test_the_share_of_buyers_has_a_range_and_a_verdict(told, models, base):
         return re.findall(r"In the hold-out (\S+ %) of the customers bought.*?(too low|too high)", source)
 
     assert said(expected["value"]) == []
-    assert said(0.01) == [("1 %", "too high")]
-    assert said(0.99) == [("99 %", "too low")]
+    assert said(0.01) == [("1.0 %", "too high")]
+    assert said(0.99) == [("99.0 %", "too low")]

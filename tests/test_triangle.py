@@ -1,5 +1,6 @@
 """Triangles: cohorts in rows and periods in columns are read as they come, or refused with the remedy."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -136,3 +137,40 @@ def test_sixty_cohorts_are_read_at_once():
     histories = read(pd.DataFrame.from_dict(values, orient="index"))
     assert len(histories) == 60_000
     assert len(histories.cohorts) == 60
+
+
+@pytest.mark.parametrize("label", ["Gesamt", "total", "Summe:", "a third one"])
+def test_a_row_of_totals_is_no_cohort(label):
+    triangle = pd.DataFrame({0: [100, 90, 190], 1: [80, 70, 150]}, index=["2024-01", "2024-02", label])
+    with pytest.raises(RowError, match=rf"cohort '{label}' is the sum of all other cohorts.*table.drop\(index="):
+        kw.ContractHistories.from_triangle(triangle)
+    rows = triangle.rename_axis("cohort").reset_index().melt("cohort", var_name="renewal", value_name="survivors")
+    with pytest.raises(RowError, match=f"cohort '{label}' is the sum"):
+        kw.ContractHistories.from_cohorts(rows, cohort="cohort")
+    assert len(kw.ContractHistories.from_triangle(triangle.drop(index=label))) == 190
+
+
+def test_totals_are_known_by_their_name_where_numbers_do_not_tell():
+    triangle = pd.DataFrame({0: [90, 90], 1: [80, 80]}, index=["2024-01", "Gesamt"])
+    with pytest.raises(RowError, match="is called like the sum of all other cohorts"):
+        kw.ContractHistories.from_triangle(triangle)
+    alone = kw.ContractHistories.from_triangle(triangle.loc[["Gesamt"]])
+    assert len(alone) == 90
+
+
+@pytest.mark.parametrize(
+    "texts, line, first",
+    [
+        (["1520", "900"], r"pd\.to_numeric\(table\['0'\]\)", 1520),
+        (["1,0", "0,9"], r"pd\.to_numeric\(table\['0'\]\.str\.replace\('\.', ''\)\.str\.replace\(',', '\.'\)\)", 1),
+        (["1.520", "1.900"], r"pd\.to_numeric\(table\['0'\]\.str\.replace\('\.', ''\)\)", 1520),
+    ],
+    ids=["digits", "decimal comma", "thousands"],
+)
+def test_numbers_in_text_are_read_by_a_line_in_the_error(texts, line, first):
+    table = pd.DataFrame({"0": texts, "1": [1, 1]}, index=["a", "b"])
+    with pytest.raises(ColumnError, match=line) as refused:
+        kw.ContractHistories.from_triangle(table)
+    found = re.search(line, str(refused.value))
+    assert found is not None
+    assert eval(found[0], {"pd": pd, "table": table}).iloc[0] == first  # noqa: S307 -- that the line works is what is tested

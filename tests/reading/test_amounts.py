@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import kundenwert as kw
-from kundenwert.errors import ColumnError, RowError, SpecificationError
+from kundenwert.errors import ColumnError, DataError, RowError, SpecificationError
 from tests.reading.remedies import arguments_in, mended
 
 LIBRARIES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
@@ -96,6 +96,41 @@ def test_brackets_may_be_a_minus_and_stay_an_error():
         total(frame)
     with pytest.raises(RowError, match=r"row 1 .*holds '\(3.00\)'"):
         total(mended(frame, refused.value), decimal=".")
+
+
+@library
+@pytest.mark.parametrize("text, amount", [("81,19-", -81.19), ("1.081,19 -", -1081.19), ("(81,19)", -81.19)])
+def test_a_minus_behind_and_brackets_are_read_by_the_line_in_the_error(make, text, amount):
+    """As SAP and accountants write them."""
+    frame = make({"who": ["a", "a"], "when": ["2024-01-01", "2024-01-02"], "paid": ["2000,00", text]})
+    with pytest.raises(RowError, match="no finite amount") as refused:
+        refunds(frame)
+    assert refunds(mended(frame, refused.value)) == pytest.approx(amount)
+
+
+@library
+def test_a_currency_comes_off_by_the_line_in_the_error_about_its_row(make):
+    frame = make(columns(["16,80 €"]))
+    with pytest.raises(RowError, match=r"holds '16,80 €'.*take currencies off") as refused:
+        total(frame, decimal=",")
+    assert total(mended(frame, refused.value), decimal=",") == 16.8
+
+
+def refunds(frame):
+    """What is refunded, read with a decimal comma."""
+    made = kw.summarize(
+        frame, customer="who", time="when", amount="paid", unit="week", decimal=",", parse_dates=True, net_refunds=True
+    )
+    assert made.spend is not None
+    assert made.spend.first_amount is not None
+    return float(made.spend.first_amount[0]) - 2000
+
+
+@pytest.mark.parametrize("amounts", [[-5.0, -6.0], ["-5", "-6"]], ids=["numbers", "text"])
+def test_amounts_that_are_all_negative_are_said_to_be(amounts):
+    frame = pd.DataFrame(columns(amounts))
+    with pytest.raises(DataError, match=r"all 2 amounts of the log are negative, .* multiply them by -1"):
+        total(frame, decimal=".")
 
 
 @library

@@ -205,6 +205,17 @@ def offered(labels) -> Any:
 LOOKS_LIKE_NONE = ["No E-Mail", "none", "None", "control", "Control group", "A (control)", "control_group", "NoMail"]
 LOOKS_LIKE_NONE += ["Kontrollgruppe", "keine Mail", "kein Angebot", "ohne Gutschein", "holdout", "hold-out", "held out"]
 LOOKS_LIKE_NONE += ["nan", "N/A", "0", "untreated", "baseline", "not mailed", "without voucher", "CTRL"]
+LOOKS_LIKE_NONE += [
+    "Nullgruppe",
+    "Vergleichsgruppe",
+    "Referenzgruppe",
+    "leer",
+    "KG",
+    "Kontrolle",
+    "Holdout",
+    "Placebo",
+    "-",
+]
 
 
 @pytest.mark.parametrize("label", LOOKS_LIKE_NONE)

@@ -25,13 +25,18 @@ if TYPE_CHECKING:
 
     type Floats = NDArray[np.float64]
 
-__all__ = ["amounts", "numbers"]
+__all__ = ["amounts", "numbers", "written_hint"]
 
 GROUPS: Final = (
     r"[+\-\u2212]?(?:\d+|\d{1,3}(?:([{marks}'’ \u00a0\u202f])\d{3})(?:\1\d{3})*)"  # whole, or thousands set apart
     r"(?:[{decimal}]\d*)?(?:[eE][+-]?\d+)?"
 )
 SIGNS: Final = "[^0-9.,+()\u2212-]"
+MINUS_BEHIND: Final = r"^(.*\d) ?-$"
+BRACKETS: Final = r"^\((.*)\)$"
+ONES: Final = frozenset({"true", "yes", "y", "ja", "j", "wahr", "x"})
+ZEROS: Final = frozenset({"false", "no", "n", "nein", "falsch"})
+THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
 WRITTEN: Final[dict[Decimal, re.Pattern[str]]] = {
     ".": re.compile(GROUPS.replace("{marks}", ",").replace("{decimal}", "."), flags=re.ASCII),
     ",": re.compile(GROUPS.replace("{marks}", ".").replace("{decimal}", ","), flags=re.ASCII),
@@ -140,14 +145,39 @@ def _hint(series: Column, given: Objects, column: str) -> str:
     )
 
 
+def written_hint(series: Column, column: str, text: str, decimal: Decimal | None) -> str:
+    """How to make a number of text that is read with `decimal` and is none: a line of code, if one is known."""
+    if decimal is None:
+        return ""
+    text = text.strip()
+    if re.match(MINUS_BEHIND, text):
+        return f"; put the minus before the digits: {_replace_line(series, column, MINUS_BEHIND, '-', group=True)}"
+    if re.match(BRACKETS, text):
+        return f"; if brackets are a minus: {_replace_line(series, column, BRACKETS, '-', group=True)}"
+    if WRITTEN[decimal].fullmatch(re.sub(SIGNS, "", text)):
+        return f"; take currencies off: {_strip_line(series, column)}"
+    return ""
+
+
 def _cast_hint(given: Objects, column: str) -> str:
     """How to make numbers of text: a line of code that works, or what is in its way."""
-    text = pd.Series([value for value in given if isinstance(value, str)], dtype=object)
-    if len(set(text.str.casefold()) - {"true", "false", "yes", "no"}) == 0:
-        return f"cast it, in pandas with table[{column!r}] = table[{column!r}].str.lower().isin(['true', 'yes'])"
+    text = pd.Series([value.strip() for value in given if isinstance(value, str)], dtype=object)
+    words = set(text.str.casefold())
+    old = f"table[{column!r}]"
+    if words <= ONES | ZEROS:
+        ones = sorted(words & ONES) or ["yes"]
+        return f"cast it, in pandas with {old} = {old}.str.strip().str.lower().isin({ones})"
     wrong = text[pd.to_numeric(text, errors="coerce").isna()]
+    dotted = text[text.str.contains(".", regex=False)]
+    if len(wrong) == 0 and len(dotted) and dotted.map(lambda value: THOUSANDS.fullmatch(value) is not None).all():
+        return (
+            f"cast it, in pandas with {old} = pd.to_numeric({old}) if {dotted.iloc[0]} has a decimal point, or with "
+            f"{old} = pd.to_numeric({old}.str.replace('.', '')) if the point sets thousands apart"
+        )
     if len(wrong) == 0:
-        return f"cast it, in pandas with table[{column!r}] = pd.to_numeric(table[{column!r}])"
+        return f"cast it, in pandas with {old} = pd.to_numeric({old})"
+    if _fitting(text.tolist()) == [","]:
+        return f"cast it, in pandas with {old} = pd.to_numeric({old}.str.replace('.', '').str.replace(',', '.'))"
     return (
         f"cast it to a float or integer type; {wrong.iloc[0]!r} is no number ({len(wrong):,} such rows): correct them "
         f"first, or make them null, in pandas with table[{column!r}] = pd.to_numeric(table[{column!r}], "
@@ -162,9 +192,16 @@ def _fitting(text: Sequence[str]) -> list[Decimal]:
 
 def _strip_line(series: Column, column: str) -> str:
     """Take everything off that belongs to no number; brackets stay, since they may stand for a minus."""
+    return _replace_line(series, column, SIGNS, "")
+
+
+def _replace_line(series: Column, column: str, pattern: str, new: str, *, group: bool = False) -> str:
+    """Replace what fits a pattern, and if so keep its first group."""
     if series.implementation.is_polars():
-        return f"log = log.with_columns(pl.col({column!r}).str.replace_all(r'{SIGNS}', ''))"
+        kept = "${1}" if group else ""
+        return f"log = log.with_columns(pl.col({column!r}).str.replace_all(r'{pattern}', '{new}{kept}'))"
+    kept = r"\1" if group else ""
     if series.implementation.is_pyarrow():
-        stripped = f"pc.replace_substring_regex(log[{column!r}], r'{SIGNS}', '')"
-        return f"log = log.set_column(log.column_names.index({column!r}), {column!r}, {stripped})"
-    return f"log[{column!r}] = log[{column!r}].str.replace(r'{SIGNS}', '', regex=True)"
+        replaced = f"pc.replace_substring_regex(log[{column!r}], r'{pattern}', r'{new}{kept}')"
+        return f"log = log.set_column(log.column_names.index({column!r}), {column!r}, {replaced})"
+    return f"log[{column!r}] = log[{column!r}].str.replace(r'{pattern}', r'{new}{kept}', regex=True)"

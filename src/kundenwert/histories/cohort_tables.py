@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Contracts", "read_cohorts"]
 
 SCALES: Final = (1.0, 100.0)  # what shares, and per cent, start at
+TOTALS: Final = frozenset(
+    {"total", "totals", "grand total", "overall", "sum", "all", "gesamt", "gesamtsumme", "insgesamt", "summe", "alle"}
+)
 
 
 class Contracts(NamedTuple):
@@ -55,10 +58,11 @@ def read_cohorts(
     Raises
     ------
     RowError, SpecificationError
-        If numbers cannot be; names the first cohort.
+        If numbers cannot be, or a cohort seems to be the sum of the others; names the first cohort.
     SizeError
         If there are too many contracts.
     """
+    _refuse_total(codes, labels, renewal, survivors)
     cohorts, tenures, ended = [], [], []
     total = 0
     for code in range(max(1, len(labels))):
@@ -73,6 +77,25 @@ def read_cohorts(
         tenures.append(np.repeat(np.r_[np.arange(len(lost)), len(lost)], number))
         ended.append(np.repeat(np.r_[np.ones(len(lost), dtype=np.int64), 0], number))
     return Contracts(*(np.concatenate(parts).astype(np.int64) for parts in (cohorts, tenures, ended)))
+
+
+def _refuse_total(codes: Integers, labels: Sequence[CohortLabel], renewal: Floats, survivors: Floats) -> None:
+    """Refuse a row of totals among the cohorts: it is called that, or is the sum of two others or more."""
+    if len(labels) < 2:
+        return
+    called = [str(label).strip().rstrip(":").casefold() in TOTALS for label in labels]
+    first, then = (
+        np.bincount(codes[renewal == age], weights=survivors[renewal == age], minlength=len(labels)) for age in (0, 1)
+    )
+    is_sum = (first > 0) & (then > 0) & (2 * first == first.sum()) & (2 * then == then.sum()) & (len(labels) > 2)
+    for code, label in enumerate(labels):
+        if called[code] or is_sum[code]:
+            why = "is the sum of all other cohorts" if is_sum[code] else "is called like the sum of all other cohorts"
+            message = (
+                f"cohort {label!r} {why}, so that every contract would count twice; leave it out, in pandas "
+                f"table = table[table[…] != {label!r}] with the column of cohorts, or table.drop(index={label!r})"
+            )
+            raise RowError(message)
 
 
 def _in_order(renewal: Floats, survivors: Floats, name: str) -> tuple[Floats, Floats]:

@@ -27,7 +27,20 @@ UNSAID: Final = Unsaid.UNSAID
 
 WHOLE: Final = frozenset(
     {"", "0", "false", "na", "nan", "nat", "n a", "null", "baseline", "base line", "nichts", "nothing", "nobody"}
-    | {"do nothing", "untreated", "unbehandelt", "placebo", "niemand", "ctl", "ctrl", "cg", "kg"}
+    | {
+        "do nothing",
+        "untreated",
+        "unbehandelt",
+        "placebo",
+        "niemand",
+        "ctl",
+        "ctrl",
+        "cg",
+        "kg",
+        "leer",
+        "empty",
+        "blank",
+    }
 )
 """Labels, in small letters and with blanks for signs, that name no offer."""
 
@@ -37,7 +50,8 @@ FIRST: Final = frozenset(
 """Words that say of what follows that it was not sent."""
 
 ANYWHERE: Final = re.compile(
-    r"\b(controls?|ctrl|kontroll\w*|holdouts?|hold outs?|held out|holdback|vergleichsgruppe)\b"
+    r"\b(controls?|ctrl|kontroll\w*|holdouts?|hold outs?|held out|holdback|vergleichsgruppe|nullgruppe|null group"
+    r"|referenzgruppe|reference group)\b"
 )
 CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 

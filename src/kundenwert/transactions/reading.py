@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kundenwert.errors import DataError, RowError, SpecificationError
-from kundenwert.histories.amounts import amounts
+from kundenwert.histories.amounts import amounts, written_hint
 from kundenwert.histories.columns import missing, objects
 from kundenwert.histories.parts import LARGEST_AMOUNT
 from kundenwert.histories.tables import check_columns, id_column, ids, open_table
@@ -186,7 +186,8 @@ def _first_bad_row(unusable: dict[str, Mask], table: Table, columns: LogColumns)
     if column == columns.time and isinstance(got, str):
         return f"{bad}; {_expected(table, columns, mask)}"
     if column == columns.amount and isinstance(got, str):
-        return f"{bad}; expected digits with {columns.decimal!r} before the cents, and no sign of a currency"
+        hint = written_hint(table.get_column(column), column, got, columns.decimal)
+        return f"{bad}; expected digits with {columns.decimal!r} before the cents, and no sign of a currency{hint}"
     return bad
 
 

@@ -173,6 +173,13 @@ def summarize(
         aside = set_aside(given, rows, in_time, columns, resolution)
     occasions = merge(rows, aside.observed, net_refunds=net_refunds, drop_duplicates=drop_duplicates)
     if len(occasions.step) == 0:
+        if len(rows.step) and rows.is_refund.all():
+            message = (
+                f"all {len(rows.step):,} amounts of the log are negative, so that every row is a refund; expected "
+                "positive amounts of purchases. If the sign is turned round, multiply them by -1 (text has to be read "
+                "as numbers first)"
+            )
+            raise DataError(message)
         message = (
             f"the log has no purchase up to {step_label(last, resolution)}; "
             f"expected at least one row with an amount of zero or more; choose a later until or check the amounts"
