@@ -2,6 +2,7 @@
 
 import calendar
 import random
+import re
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -179,7 +180,7 @@ def test_cohorts_are_a_column_or_periods_of_the_calendar():
 BAD: dict[str, Any] = {
     "no customer id": ({"who": ["a", None, "c"]}, "row 1 has no customer id: column 'who' holds (None|nan)"),
     "no readable start": ({"start": ["2024-01-31", "soon", "2025-05-05"]}, "row 1 of customer 'b' .* holds soon"),
-    "no readable end": ({"end": ["open", "2024-05-31", None]}, "row 0 of customer 'a' .* 'end' holds open"),
+    "no readable end": ({"end": ["2024-13-01", "2024-05-31", None]}, "row 0 of customer 'a' .* holds 2024-13-01"),
     "an end before the start": (
         {"end": [None, "2024-02-28", None]},
         "row 1 of customer 'b' has an end before the start: column 'end' holds 2024-02-28, and 'start' 2024-02-29",
@@ -195,6 +196,26 @@ def test_bad_rows_are_refused_or_dropped_and_counted(reason):
     histories = summarized(rows_frame(**columns), parse_dates=True, on_bad_rows="drop")
     assert len(histories) == 2
     assert histories.audit.dropped == {reason: 1}
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_an_end_that_is_blank_is_open(blank):
+    made = summarized(rows_frame(end=[blank, "2024-05-31", blank]), parse_dates=True)
+    nothing = summarized(rows_frame(end=[None, "2024-05-31", None]), parse_dates=True)
+    pd.testing.assert_frame_equal(made.to_pandas(), nothing.to_pandas())
+    assert "refunds" not in str(made.audit)
+
+
+@pytest.mark.parametrize("on_bad_rows", ["raise", "drop"])
+@pytest.mark.parametrize("word", ["unbefristet", "open", "-"])
+def test_contracts_that_go_on_in_words_are_never_dropped(word, on_bad_rows):
+    frame = rows_frame(end=[word, "2024-05-31", word])
+    with pytest.raises(RowError, match=rf"row 0 has '{word}' in column 'end' \(2 such rows\)") as refused:
+        summarized(frame, parse_dates=True, on_bad_rows=on_bad_rows)
+    line = re.search(r"table\['end'\] = .*?None\)", str(refused.value))
+    assert line is not None
+    exec(line[0], {"table": frame})  # noqa: S102 -- that the line works is what is tested
+    assert summarized(frame, parse_dates=True).ended.tolist() == [0, 1, 0]
 
 
 @pytest.mark.parametrize("every", ["day", 1, kw.days(0), kw.LIFETIME, kw.renewals(1), kw.days(0.5), None], ids=repr)

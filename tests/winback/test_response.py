@@ -261,8 +261,16 @@ EXTREMES = {
 
 
 @pytest.mark.filterwarnings("ignore::kundenwert.errors.OrganicWarning")  # as it should
-@pytest.mark.parametrize("link", LINKS)
-@pytest.mark.parametrize("name", EXTREMES)
+@pytest.mark.parametrize(
+    "name, link",
+    [
+        pytest.param(name, link, marks=pytest.mark.slow)
+        if (name, link) == ("perfect separation", "hazard")
+        else (name, link)
+        for name in EXTREMES
+        for link in LINKS
+    ],
+)
 def test_extreme_campaigns_have_a_sensible_posterior(name, link):
     arms, outcome = EXTREMES[name]
     organic = campaigns.organic_of(np.random.default_rng(0), 60, draws=10)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, Final, Literal, final
 
 import pandas as pd
 
@@ -16,6 +16,9 @@ __all__ = ["Audit", "Decimal", "LogColumns"]
 
 type Decimal = Literal[".", ","]
 """The mark before the cents in amounts that are written as text."""
+
+MERGED: Final = "merged into a purchase of the same step"
+REFUNDS: Final = "set aside as refunds"
 
 
 @final
@@ -115,8 +118,8 @@ class Audit:
         rows = [
             ("rows", "read", self.rows_read),
             ("rows", "kept", self.kept),
-            ("rows", "merged into a purchase of the same step", self.merged),
-            ("rows", "set aside as refunds", self.refunds),
+            ("rows", MERGED, self.merged),
+            ("rows", REFUNDS, self.refunds),
             *(("rows", f"dropped: {reason}", count) for reason, count in self.dropped.items()),
             ("customers", "with a history", self.customers),
             *(("customers", f"left out: {reason}", count) for reason, count in self.customers_left_out.items()),
@@ -125,6 +128,8 @@ class Audit:
 
     def __str__(self) -> str:
         table = self.to_pandas()
+        if self.until is None:  # no log of purchases, so that nothing can be merged or sent back
+            table = table[~table["entry"].isin([MERGED, REFUNDS]) | (table["count"] > 0)]
         width = max(len(f"{count:,}") for count in table["count"])
         lines = [] if self.until is None else [self._window()]
         lines += [f"{count:>{width},} {of} {entry}" for of, entry, count in table.itertuples(index=False)]

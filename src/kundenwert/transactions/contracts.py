@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["summarize_contracts"]
 
 LATE: Final = "start after until"
+NO_END: Final = "no readable end"
 OPEN: Final = 2**62  # days: the end of a contract that has none
 UNREADABLE: Final = -(2**62)
 
@@ -71,7 +73,7 @@ def summarize_contracts(
     customer
         Column of ids, unique: a customer with two contracts needs two ids.
     start, end
-        Columns of dates or datetimes, taken as calendar days. An end that is null is open.
+        Columns of dates or datetimes, taken as calendar days. An end that is null, or blank, is open.
     until
         Last day on which an end would be in the table: an ISO string, a date or a datetime; all of that day.
     every
@@ -89,7 +91,8 @@ def summarize_contracts(
         How dates are written as text, such as ``"%d.%m.%Y"``.
     on_bad_rows
         Whether rows without an id, a readable start or end, or with an end before the start, are an error, or are
-        dropped and audited.
+        dropped and audited. A word in place of the end is an error in any case: rows of contracts that go on would be
+        dropped, and those that ended kept.
 
     Returns
     -------
@@ -135,6 +138,7 @@ def summarize_contracts(
         raise DataError(message)
     began, over, last = _days(rows, columns, end, until)
     unusable = _unusable(rows, columns, began, over)
+    _refuse_words(unusable[NO_END], rows, end)
     if on_bad_rows == "raise":
         _refuse(unusable, rows, columns, end)
     bad = np.any(list(unusable.values()), axis=0)
@@ -182,7 +186,8 @@ def _days(rows: Table, columns: LogColumns, end: str, until: Day) -> tuple[Integ
         )
         raise ColumnError(message)
     began = np.where(np.isnat(starts), UNREADABLE, whole_steps(starts, "day"))
-    open_ended = missing(objects(rows.get_column(end)))
+    written = objects(rows.get_column(end))
+    open_ended = missing(written) | np.array([isinstance(text, str) and not text.strip() for text in written])
     over = np.where(np.isnat(ends), UNREADABLE, whole_steps(ends, "day"))
     over[open_ended] = OPEN
     return began, over, until_step(until, "day", columns.zone or start_zone)
@@ -195,9 +200,26 @@ def _unusable(rows: Table, columns: LogColumns, began: Integers, over: Integers)
     return {
         "no customer id": no_id,
         "no readable start": no_start,
-        "no readable end": no_end,
+        NO_END: no_end,
         "an end before the start": ~(no_id | no_start | no_end) & (over < began),
     }
+
+
+def _refuse_words(no_end: Mask, rows: Table, end: str) -> None:
+    """Refuse words for contracts that go on, even where bad rows are dropped: all that is left would have ended."""
+    written = objects(rows.get_column(end))
+    words = [
+        row for row in np.flatnonzero(no_end) if isinstance(written[row], str) and not re.search(r"\d", written[row])
+    ]
+    if words:
+        word = written[words[0]]
+        message = (
+            f"row {words[0]} has {word!r} in column {end!r} ({len(words):,} such rows), which is no date. If it says "
+            "that the contract goes on, make it null, in pandas "
+            f"table[{end!r}] = table[{end!r}].replace({word!r}, None): to drop these rows would leave out contracts "
+            "that go on, and retention would look too low"
+        )
+        raise RowError(message)
 
 
 def _refuse(unusable: dict[str, Mask], rows: Table, columns: LogColumns, end: str) -> None:
