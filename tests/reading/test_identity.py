@@ -207,3 +207,21 @@ def test_memory_is_in_proportion_to_the_text(kind):
     tracemalloc.stop()
     assert len(made) == 20_000
     assert most < 30e6  # in text of fixed width it takes 1.6 gigabytes
+
+
+@pytest.mark.parametrize(
+    "ids, why", [(["1", "2"], "one is text"), ([7, 8], "seem to be others")], ids=["text", "other"]
+)
+def test_tables_of_customers_whose_ids_are_of_another_kind_say_so(ids, why):
+    log = pd.DataFrame({"customer_id": [1, 2], "day": pd.to_datetime(["2024-01-01"] * 2), "paid": [5.0, 6.0]})
+    made = kw.summarize(log, customer="customer_id", time="day", amount="paid", until="2024-01-31")
+    purchases = kw.fixed(kw.MBGNBD.Parameters(r=0.5, alpha=6.0, a=0.8, b=1.6, unit="week"))
+    own = kw.Economics(margin=kw.PerCustomer("margin"), annual_discount_rate=0.1)
+    terms = pd.DataFrame({"customer_id": ids, "margin": 0.3})
+    shown = rf"no id is the same: they are such as {ids[0]!r} in customers, and 1 here, .*{why}"
+    with pytest.raises(RowError, match=shown):
+        kw.net_present_value(purchases, kw.KnownAmount(5.0), made, own, horizon=kw.years(1), customers=terms)
+    organic = kw.organic_return(purchases, made, window=kw.weeks(4))
+    campaign = pd.DataFrame({"customer_id": ids, "offer": ["A", None], "returned": [1, 0]})
+    with pytest.raises(RowError, match=rf"no id is the same: they are such as {ids[0]!r} in the table, and 1 here"):
+        kw.CampaignLog.from_pandas(campaign, organic=organic, window=kw.weeks(4))

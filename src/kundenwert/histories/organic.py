@@ -11,7 +11,7 @@ import pandas as pd
 from kundenwert.duration import Duration, Horizon, check_duration
 from kundenwert.errors import DataError, RowError, SizeError, SpecificationError
 from kundenwert.histories.parts import freeze
-from kundenwert.histories.validation import shown
+from kundenwert.histories.validation import shown, strangers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -195,6 +195,7 @@ class OrganicReturn:
             message = (
                 f"customer {shown(unknown, 0)} has no organic return probability ({len(unknown):,} such customers); "
                 "make it from the histories of all of them: kundenwert.organic_return(purchases, histories, window=…)"
+                f"{strangers(wanted, self.customer_id, 'the table')}"
             )
             raise RowError(message, rows=(positions < 0).tolist(), reason="no organic return")
         return replace(self.take(positions), customer_id=wanted)  # ids that are equal may differ in type

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     type Floats = NDArray[np.float64]
     type Integers = NDArray[np.int64]
 
-__all__ = ["check_histories", "check_lengths", "check_monetary_value", "refuse", "refuse_too_many", "shown"]
+__all__ = [
+    "check_histories",
+    "check_lengths",
+    "check_monetary_value",
+    "refuse",
+    "refuse_too_many",
+    "shown",
+    "strangers",
+]
 
 MOST_HISTORIES: Final = 200_000_000  # made from counts; their arrays take some gigabytes
 
@@ -145,3 +153,12 @@ def refuse_too_many(number: float, where: str, what: str) -> None:
 def shown(ids: pd.Index, position: int) -> str:
     """Show one id as it would be typed: 7 or 'a', not np.int64(7)."""
     return repr(ids[position : position + 1].tolist()[0])
+
+
+def strangers(ids: pd.Index, wanted: pd.Index, where: str) -> str:
+    """What to add to a message if no id is the same: how they are written in both places."""
+    if len(ids) == 0 or len(wanted) == 0 or ids.isin(wanted).any():
+        return ""
+    text = [isinstance(index[0], str) for index in (ids, wanted)]
+    why = "of which one is text: convert it" if text[0] != text[1] else "so these seem to be others"
+    return f" (no id is the same: they are such as {shown(ids, 0)} in {where}, and {shown(wanted, 0)} here, {why})"

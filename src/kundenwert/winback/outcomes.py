@@ -12,7 +12,7 @@ from kundenwert.histories import CampaignLog, OrganicReturn
 from kundenwert.histories.campaign_terms import same_length
 from kundenwert.histories.identity import places
 from kundenwert.histories.tables import customer_table, numbers
-from kundenwert.histories.validation import shown
+from kundenwert.histories.validation import shown, strangers
 from kundenwert.winback.organic import organic_return
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def outcomes_of(outcomes: IntoDataFrame, chosen: pd.DataFrame, returned: str, sp
         what = "contacted" if first == "contact" else "held out"
         message = (
             f"outcomes has no row for customer {shown(missing, 0)} ({len(missing):,} such customers), who was {what}; "
-            f" expected one for everybody who was contacted or held out, whether they returned or not"
+            "expected one for everybody who was contacted or held out, whether they returned or not"
+            f"{strangers(ids, chosen.index, 'outcomes')}"
         )
         raise RowError(message)
     back = table.get_column(returned)

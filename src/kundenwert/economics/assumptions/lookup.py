@@ -11,7 +11,7 @@ from kundenwert.economics.assumptions.terms import LARGEST_MONEY, Growing, Known
 from kundenwert.errors import MissingInformationError, RowError
 from kundenwert.histories.identity import places
 from kundenwert.histories.tables import customer_table, numbers
-from kundenwert.histories.validation import refuse, shown
+from kundenwert.histories.validation import refuse, shown, strangers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +124,7 @@ def rows_of(customers: IntoDataFrame, column: str, name: str, customer_id: pd.In
         missing = customer_id[place < 0]
         message = (
             f"customers has no row for customer {shown(missing, 0)} ({len(missing):,} such customers); expected one "
-            f"per customer, with a value for {name}"
+            f"per customer, with a value for {name}{strangers(ids, customer_id, 'customers')}"
         )
         raise RowError(message)
     return table, place
