@@ -21,6 +21,8 @@ from kundenwert.plot.relationships import moves
 from tests import cdnow, contracts
 from tests.customers import histories_of
 
+pytestmark = pytest.mark.filterwarnings("ignore:the campaign will hardly tell:kundenwert.errors.ComparisonWarning")
+
 SHOP = kw.Economics(margin=0.3, annual_discount_rate=0.1, order_cost=1.0, acquisition_cost=12.0, currency="$")
 THREE_YEARS = kw.years(3)
 WITHIN = kw.weeks(13)

@@ -187,7 +187,7 @@ class OrganicWarning(KundenwertWarning):
 
 @final
 class ComparisonWarning(KundenwertWarning):
-    """Models, or groups of customers, were compared, but that hangs on a few customers or a posterior may be off."""
+    """Models, or groups of customers, are compared, but that hangs on a few customers or a posterior may be off."""
 
 
 @final

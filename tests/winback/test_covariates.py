@@ -232,6 +232,7 @@ def test_gaps_are_refused_and_the_remedies_work():
     assert set(read(organic, frame.assign(city=merged), "city").covariates["city"]) == {"Bonn", "other"}
 
 
+@pytest.mark.filterwarnings("ignore:the campaign will hardly tell:kundenwert.errors.ComparisonWarning")
 def test_a_plan_takes_categories_and_nobody_knows_the_level_of_some(by_channel):
     from tests.winback.campaigns import shop, uncertain
 

@@ -17,6 +17,8 @@ from tests.campaigns import QUICK
 from tests.customers import histories_of
 from tests.winback.campaigns import ECONOMICS, SPEND, WINDOW, known, shift, shop
 
+pytestmark = pytest.mark.filterwarnings("ignore:the campaign will hardly tell:kundenwert.errors.ComparisonWarning")
+
 OFFERS = [
     kw.Offer(label="letter", contact_cost=0.5),
     kw.Offer(label="voucher", contact_cost=0.2, redemption_cost=4.0, silent_for=kw.weeks(20)),

@@ -32,6 +32,8 @@ from tests.winback.campaigns import (
     uncertain,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore:the campaign will hardly tell:kundenwert.errors.ComparisonWarning")
+
 LETTER = kw.Offer(label="letter", contact_cost=0.5)
 RICH = kw.Economics(margin=0.9, annual_discount_rate=0.15, order_cost=1.0, currency="EUR")
 VOUCHER = kw.Offer(label="voucher", contact_cost=0.5, redemption_cost=6.0)

@@ -16,10 +16,11 @@ in z' beta besides: see ``families/campaign_shapes.py``.
 Level and slope are learned. If a0 is free, the fitted returns of all customers add up to those seen, and if an offer's
 effect is free, so do those of its customers, whatever the slope and all other terms are (the score equations of
 logistic regression; they hold for HierarchicalLogit, and for the other links as far as their formula does). So in a
-campaign at random the average effect is the difference in means, however wrong the organic forecast is. A normal prior
-of a0 would break that: at a forecast of .26 where .02 return it pulls on the held-out, and on nobody else, for the
-offer's effect makes up for it among the others. The pull of the logistic one is worth half a return at most; where
-few were held out, it still keeps the forecast that nothing contradicts. c, the centre of l, keeps a0 and a1 apart.
+campaign at random the average effect is the difference in means, however wrong the organic forecast is, as far as the
+priors of effects count little: those draw the effects of small campaigns towards m_f. A normal prior of a0 would break
+that: at a forecast of .26 where .02 return it pulls on the held-out, and on nobody else, for the offer's effect makes
+up for it among the others. The pull of the logistic one is worth half a return at most; where few were held out, it
+still keeps the forecast that nothing contradicts. c, the centre of l, keeps a0 and a1 apart.
 
 Segments and covariates enter p0 as well as the effects: otherwise an organic model that is off in one segment would
 pass for an effect there. Where a segment or an offer has few customers, its terms are pulled towards the others.

@@ -17,6 +17,7 @@ from kundenwert.scalars import is_number
 from kundenwert.storage.disk import path_of, write_whole
 from kundenwert.storage.spreadsheets import write_csv
 from kundenwert.winback.choice import steps_of
+from kundenwert.winback.detectable import Detectable
 from kundenwert.winback.explanation import explained
 from kundenwert.winback.gains import summary_of
 from kundenwert.winback.lots import PRIORITY, lots
@@ -258,6 +259,26 @@ class WinbackPlan:
         write_whole(target, written.getvalue())
 
     @property
+    def detectable(self) -> pd.DataFrame:
+        """Which effect the evaluation of this campaign alone can show, and which one is expected.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by ``offer``, with a last row for all of them together, whose label is empty: ``contacted`` and
+            ``held_out``, the numbers of customers who are compared; ``p_return_without``, the mean probability that
+            they return by themselves; ``expected``, by how much the offer is expected to raise that of the contacted,
+            on average; and ``detectable``, the smallest rise that is found significant at 5 % in 4 campaigns of 5 (the
+            test of two shares, Fleiss, Levin & Paik 2003, chapter 4): inf if none is, for example without a hold-out.
+        """
+        labels, intended = [offer.label for offer in self.setting.offers], self.table["intended_offer"]
+        rows = {label: Detectable.of(self.table[intended == label]) for label in labels} | {
+            "": Detectable.of(self.table)
+        }
+        names = ["contacted", "held_out", "p_return_without", "expected", "detectable"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=names).rename_axis("offer")
+
+    @property
     def _candidates(self) -> pd.Index:
         """Who may be contacted: eligible, and neither held out nor asked to wait."""
         return self.table.index[self.table["decision"].isin(["contact", "leave alone"])]
@@ -296,6 +317,8 @@ class WinbackPlan:
         if self.hard_cap is not None:
             found[1] = f"pays with probability {self.p_pays:.0%}"
             found[2] = f"costs {self.hard_cap:,.2f}{unit} or less with probability {self.p_within_cap:.0%}"
+        if self.hold_out > 0 and (compared := Detectable.of(self.table)).contacted:
+            found.append(compared.sentence())
         if self.prior_only:
             found.append(f"effects are assumptions, not measurements: {self.prior_only}")
         return found

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from kundenwert.duration import LIFETIME, Duration, check_duration
-from kundenwert.errors import SpecificationError
+from kundenwert.errors import ComparisonWarning, SpecificationError
 from kundenwert.histories.base import as_histories
 from kundenwert.posterior.campaign import CampaignPosterior
 from kundenwert.posterior.summary import check_interval
 from kundenwert.progress import shown_as
 from kundenwert.scalars import check_seed, is_number
 from kundenwert.winback.deciding import Decided
+from kundenwert.winback.detectable import Detectable
 from kundenwert.winback.lots import HOLD_OUT, lots
 from kundenwert.winback.offers import check_offers, eligible_for
 from kundenwert.winback.setting import Setting, distinct_customers
@@ -98,7 +100,7 @@ def plan_winback(
     hold_out : float
         Share of the eligible who are left alone, drawn by chance before anything is chosen. Without them nobody can
         tell afterwards what the offers brought; 0 gives that up. Only those held out count in the comparison who would
-        have been contacted: have 30 of them or more.
+        have been contacted: have 30 of them or more, and look at ``detectable`` of the plan.
     waits : sequence of Duration, optional
         Also look at making the offer so much later, to those who have not come back by then. Customers for whom that
         is worth more are not contacted now.
@@ -132,6 +134,12 @@ def plan_winback(
         If `response` does not know an offer, or was learned without organic returns.
     InfiniteValueError
         If values for life are not finite.
+
+    Warns
+    -----
+    ComparisonWarning
+        If the effect that is expected is less than half of what the held-out can show
+        (:attr:`WinbackPlan.detectable`).
     """
     _check_shares(hold_out, hard_cap_probability)
     _check_amounts(budget, hard_cap)
@@ -169,7 +177,20 @@ def plan_winback(
     held = _held_out(setting.histories.customer_id.take(positions), hold_out, seed)
     with shown_as("plan", progress):
         decided = Decided(setting, positions, eligible[positions], held=held, waits=every_wait, interval=interval)
-        return decided.plan(budget, hard_cap, hard_cap_probability, hold_out)
+        plan = decided.plan(budget, hard_cap, hard_cap_probability, hold_out)
+    _tell_what_cannot_be_learned(plan)
+    return plan
+
+
+def _tell_what_cannot_be_learned(plan: WinbackPlan) -> None:
+    """Warn if those who are held out are too few to see what is expected of the offers."""
+    compared = Detectable.of(plan.table)
+    if plan.hold_out > 0 and compared.contacted and compared.says_little:
+        message = (
+            f"the campaign will hardly tell what its offers bring: {compared.sentence()}; {compared.remedy()}. "
+            "plan.detectable says it offer by offer"
+        )
+        warnings.warn(message, ComparisonWarning, stacklevel=3)
 
 
 def _held_out(customer_id: pd.Index, share: float, seed: int) -> NDArray[np.bool_]:
