@@ -232,6 +232,25 @@ def test_a_forecast_that_is_right_is_not_contradicted():
     assert contradicted <= 1
 
 
+@pytest.mark.parametrize(
+    "foreseen, seen, held, told",
+    [
+        (0.05, 0.02, 2000, True),
+        (0.95, 0.98, 2000, True),  # silences count as returns do: five in a hundred were foreseen, and two seen
+        (0.95, 0.70, 200, True),
+        (0.05, 0.30, 200, True),
+        (0.50, 0.60, 2000, False),  # surely off, and by little
+        (0.05, 0.02, 100, False),  # by much, and not surely
+        (0.95, 0.98, 100, False),
+    ],
+)
+def test_a_contradiction_is_told_if_it_is_sure_and_of_weight(foreseen, seen, held, told):
+    organic = kw.OrganicReturn.from_probabilities(range(2 * held), np.full(2 * held, foreseen), window=campaigns.WINDOW)
+    arm, back = np.arange(2 * held) < held, np.arange(2 * held) % held < seen * held
+    log = campaigns.log_of(organic, campaigns.sent(arm, "A"), back)
+    assert bool(response().prepared(log.cells(response())).contradiction) == told
+
+
 def test_effects_of_segments_are_pulled_towards_each_other():
     rng = np.random.default_rng(2)
     organic = campaigns.organic_of(rng, 1201, draws=10)

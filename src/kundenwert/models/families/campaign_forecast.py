@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["centre_of", "contradiction"]
 
 SURE: Final = 0.01  # probability to be as far off by chance, below which the held-out contradict the forecast
-MATTERS: Final = 1.5  # factor between what was foreseen and what was seen
+MATTERS: Final = 1.5  # factor between what was foreseen and what was seen: of returns, or of silences
 
 
 def centre_of(cells: Cells) -> float:
@@ -31,7 +31,7 @@ def centre_of(cells: Cells) -> float:
 
 
 def contradiction(cells: Cells) -> str:
-    """What to say if the held-out return far more, or less, often than foreseen; an empty string if they do not.
+    """What to say if the held-out return, or stay silent, far more or less often than foreseen; else an empty string.
 
     The forecast may be off by chance, and by what it says itself it is uncertain about.
     """
@@ -49,7 +49,8 @@ def contradiction(cells: Cells) -> str:
     by_chance = binom(number, foreseen / number)
     alone = min(by_chance.cdf(seen), by_chance.sf(seen - 1))  # as if the forecast were sure of itself
     tail = max(alone, norm.sf(abs(seen - foreseen) / np.sqrt(max(variance, 1e-300))))
-    if 2 * tail > SURE or 1 / MATTERS < max(seen, 0.5) / foreseen < MATTERS:
+    factors = (max(seen, 0.5) / foreseen, max(number - seen, 0.5) / (number - foreseen))
+    if 2 * tail > SURE or all(1 / MATTERS < factor < MATTERS for factor in factors):
         return ""
     return (
         f"the held-out contradict the organic forecast: {seen:.0f} of {number:,} returned ({seen / number:.1%}), where "
