@@ -299,3 +299,9 @@ def test_a_log_is_read_as_summarize_reads_it():
     since.loc[since["customer_id"] <= 300, "won"] = pd.Timestamp("1996-06-01")
     recent = rolled(first_purchase="won", customers=since, **arguments).table
     assert recent["customers"].tolist() == [2357 - 300] * 2
+
+
+def test_no_date_is_no_origin():
+    for nothing in (None, pd.NaT):
+        with pytest.raises(SpecificationError, match="is no date"):
+            rolled(origins=[nothing])

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import types
+from typing import Any
 
 import dask.dataframe as dd
 import duckdb
@@ -165,3 +166,37 @@ def test_a_column_is_told_by_its_name(column):
 def test_columns_of_the_same_name(log):
     with pytest.raises(ColumnError, match=r"the log has several columns"):
         frequencies(log)
+
+
+def reader_of(**columns) -> Any:
+    """What gives its rows once."""
+    return pa.table(columns).to_reader()
+
+
+def test_a_log_that_gives_its_rows_once_may_hold_first_purchases_too():
+    days = [dt.date(2024, 1, 1), dt.date(2024, 1, 9)]
+    made = kw.summarize(
+        reader_of(who=["a", "a"], when=days, first=[days[0]] * 2), customer="who", time="when", first_purchase="first"
+    )
+    assert made.frequency.tolist() == [1]
+
+
+def test_a_table_of_customers_that_is_asked_twice_is_asked_for_as_a_table():
+    made = kw.summarize(reader_of(who=["a"], when=[dt.date(2024, 1, 1)]), customer="who", time="when", unit="week")
+    purchases = kw.fixed(kw.MBGNBD.Parameters(r=0.5, alpha=6.0, a=0.8, b=1.6, unit="week"))
+    own = kw.Economics(margin=kw.PerCustomer("margin"), annual_discount_rate=0.1)
+    customers = reader_of(customer_id=["a"], margin=[0.3], fee=[5.0])
+    with pytest.raises(DataError, match=r"no rows; .*gives its rows only once.*table = reader.read_all\(\)"):
+        fee = kw.KnownAmount(kw.PerCustomer("fee"))
+        kw.net_present_value(purchases, fee, made, own, horizon=kw.years(1), customers=customers)
+
+
+def test_dates_of_64_bits_are_days():
+    log = pa.table({"who": ["a", "a"], "when": pa.array([dt.date(2024, 1, 1), dt.date(2024, 1, 9)], pa.date64())})
+    assert kw.summarize(log, customer="who", time="when", unit="day").recency.tolist() == [8.0]
+
+
+def test_integers_of_any_size_are_no_times():
+    log = pd.DataFrame({"who": ["a", "b"], "when": pd.Series([10**400, 1], dtype=object)})
+    with pytest.raises(ColumnError, match="must be dates or datetimes"):
+        kw.summarize(log, customer="who", time="when")

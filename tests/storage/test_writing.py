@@ -264,3 +264,9 @@ def test_a_file_of_many_gigabytes_that_is_not_ours_is_not_read(path):
         file.truncate(100 * 1024**3)
     with pytest.raises(kw.errors.SizeError, match="has 100 GiB; files of kundenwert are smaller"):
         kw.load(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no such file system here")
+def test_a_directory_that_takes_no_files_is_not_said_to_be_missing():
+    with pytest.raises(FileWriteError, match="/proc takes no new files"):
+        published().save("/proc/model.nc")

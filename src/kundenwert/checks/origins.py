@@ -130,6 +130,9 @@ def splits_of(
     splits: list[Split] = []
     before: int | None = None
     for origin in origins:
+        if origin is None:  # which would be the end of the log
+            message = "origin None is no date; expected for example '1997-09-30', a datetime.date or a datetime"
+            raise SpecificationError(message)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", LogWarning)  # the whole log has been looked at

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     type Backend = Literal["pyarrow", "polars"]
     type Column = nw.Series[IntoSeries]
 
-__all__ = ["check_columns", "customer_table", "id_column", "ids", "numbers", "open_table"]
+__all__ = ["check_columns", "customer_table", "id_column", "ids", "numbers", "once", "open_table"]
 
 
 def open_table(native: IntoDataFrame, name: str) -> Table:
@@ -96,7 +96,7 @@ def customer_table(frame: IntoDataFrame, customer: str, columns: Sequence[str]) 
     table = open_table(frame, "the table")
     check_columns(table, [customer, *columns], "the table")
     if len(table) == 0:
-        message = "the table has no rows; expected one row per customer"
+        message = f"the table has no rows; expected one row per customer{once(frame)}"
         raise DataError(message)
     id_series = id_column(table, customer)
     null = id_series.is_null().to_numpy()
@@ -178,3 +178,10 @@ def _listed(names: Sequence[str]) -> str:
 
 def _type_name(value: object) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def once(frame: object) -> str:
+    """What to add where a table has no rows: some give theirs only once."""
+    if not hasattr(frame, "read_next_batch"):
+        return ""
+    return " (a reader gives its rows only once, so read it into a table first: table = reader.read_all())"

@@ -201,7 +201,9 @@ def _flush_directory(directory: Path) -> None:
 
 def _not_written(path: str, target: str, error: OSError) -> FileWriteError:
     directory = str(Path(target).parent)
-    if error.errno == errno.ENOENT:
+    if error.errno == errno.ENOENT and Path(directory).is_dir():
+        remedy = f"{directory} takes no new files: save somewhere else"
+    elif error.errno == errno.ENOENT:
         remedy = (
             f"there is no directory {directory}: make it first, with pathlib.Path({directory!r}).mkdir(parents=True)"
         )

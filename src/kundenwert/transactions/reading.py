@@ -12,7 +12,7 @@ from kundenwert.errors import DataError, RowError, SpecificationError
 from kundenwert.histories.amounts import amounts, written_hint
 from kundenwert.histories.columns import missing, objects
 from kundenwert.histories.parts import LARGEST_AMOUNT
-from kundenwert.histories.tables import check_columns, id_column, ids, open_table
+from kundenwert.histories.tables import check_columns, id_column, ids, once, open_table
 from kundenwert.transactions.remedies import format_hint
 from kundenwert.transactions.time_columns import clock_times
 from kundenwert.transactions.times import whole_steps
@@ -92,9 +92,7 @@ def read_log(log: IntoDataFrame, columns: LogColumns, resolution: Resolution) ->
     names = [columns.customer, columns.time]
     check_columns(table, names if columns.amount is None else [*names, columns.amount], "the log")
     if len(table) == 0:
-        message = "the log has no rows; expected one row per purchase"
-        if hasattr(log, "read_next_batch"):
-            message += " (a reader gives its rows only once, so read it into a table first: log = reader.read_all())"
+        message = f"the log has no rows; expected one row per purchase{once(log)}"
         raise DataError(message)
     id_series = id_column(table, columns.customer)
     times, column_zone = clock_times(table, columns)

@@ -10,6 +10,7 @@ import numpy as np
 from kundenwert.duration import Resolution, TimeUnit, check_resolution, check_unit
 from kundenwert.errors import DataError, FirstPurchaseWarning, RowError, SpecificationError
 from kundenwert.histories import CustomerHistories, LogColumns
+from kundenwert.histories.tables import open_table
 from kundenwert.histories.validation import shown
 from kundenwert.transactions.acquired import SetAside, first_purchases, set_aside
 from kundenwert.transactions.assembly import histories_of
@@ -161,6 +162,8 @@ def summarize(
         drop_duplicates=drop_duplicates,
     )
     check_reading(columns)
+    if first_purchase is not None:
+        log = open_table(log, "the log").to_native()  # what streams its rows gives them once
     rows = read_log(log, columns, resolution)
     columns = replace(columns, column_zone=rows.column_zone)
     last = _last_step(rows, columns, until, resolution)

@@ -56,6 +56,8 @@ def clock_times(table: Table, columns: LogColumns) -> tuple[Times, str | None]:
         if columns.zone in {None, zone}:
             return native.dt.tz_localize(None).to_numpy(), zone
         return wall_clock(native.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), columns.zone or zone), zone
+    if series.implementation.is_pyarrow() and str(native.type) == "date64[ms]":  # which narwhals does not know
+        series = nw.from_native(native.cast("date32"), series_only=True)
     if is_objects(series):
         return _from_objects(series, columns)
     return _from_typed(series, columns)
@@ -104,7 +106,9 @@ def _from_objects(series: Column, columns: LogColumns) -> tuple[Times, str | Non
     elif all(issubclass(kind, str) for kind in types):
         return _from_text(series, values, columns)
     elif all(issubclass(kind, (int, float, np.integer, np.floating)) and kind is not bool for kind in types):
-        numbers = pd.Series(given).astype(np.float64 if any(issubclass(kind, float) for kind in types) else np.int64)
+        fits = not any(issubclass(kind, float) for kind in types) and all(abs(int(value)) < 2**63 for value in given)
+        floats = [float(value) if abs(value) < 1e300 else np.inf for value in given]  # no float holds larger integers
+        numbers = pd.Series(given).astype(np.int64) if fits else pd.Series(floats, dtype=np.float64)
         times[known], zone = _from_numbers(nw.from_native(numbers, series_only=True), columns)
     else:
         raise _no_times(series, columns.time)
