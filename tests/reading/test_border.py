@@ -125,9 +125,12 @@ class TestContractDates:
         assert self.read(start, end, time_zone="Europe/Berlin").tenure.tolist() == [1]  # 1 February, 1 March
         assert self.read(start, [pd.NaT]).ended.tolist() == [0]
 
-    def test_an_end_that_is_empty_is_shown_as_such(self):
-        with pytest.raises(RowError, match="column 'to' holds ''"):
-            self.read(["2024-01-31"], [""], parse_dates=True)
+    def test_an_end_that_is_empty_is_open(self):
+        assert self.read(["2024-01-31"], [""], parse_dates=True).ended.tolist() == [0]
+
+    def test_a_start_that_is_empty_is_shown_as_such(self):
+        with pytest.raises(RowError, match="column 'from' holds ''"):
+            self.read([""], ["2024-01-31"], parse_dates=True)
 
 
 class TestArguments:

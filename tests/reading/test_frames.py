@@ -186,8 +186,8 @@ def test_a_table_of_customers_that_is_asked_twice_is_asked_for_as_a_table():
     purchases = kw.fixed(kw.MBGNBD.Parameters(r=0.5, alpha=6.0, a=0.8, b=1.6, unit="week"))
     own = kw.Economics(margin=kw.PerCustomer("margin"), annual_discount_rate=0.1)
     customers = reader_of(customer_id=["a"], margin=[0.3], fee=[5.0])
+    fee = kw.KnownAmount(kw.PerCustomer("fee"))
     with pytest.raises(DataError, match=r"no rows; .*gives its rows only once.*table = reader.read_all\(\)"):
-        fee = kw.KnownAmount(kw.PerCustomer("fee"))
         kw.net_present_value(purchases, fee, made, own, horizon=kw.years(1), customers=customers)
 
 

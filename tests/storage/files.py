@@ -72,7 +72,7 @@ def log(customers=60, seed=3):
 
 @cache
 def histories():
-    found = kw.summarize(log(), customer="customer_id", time="date", amount="amount", until="2024-12-31", unit="week")
+    found = kw.summarize(log(), customer="customer_id", time="date", amount="amount", until="2024-10-31", unit="week")
     ids = found.customer_id
     rng = np.random.default_rng(5)
     covariates = pd.DataFrame(
