@@ -1,6 +1,7 @@
 """Progress is shown where somebody looks, and nowhere else; it changes nothing; and work can be interrupted."""
 
 import io
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from kundenwert import progress
 from kundenwert.errors import SpecificationError
 from kundenwert.inference.interrupts import interrupts_raised
 from kundenwert.parallel import in_parallel
+from kundenwert.reporting.findings import STAGES
 from tests import cdnow
 
 
@@ -266,3 +268,25 @@ def test_long_work_ends_when_it_is_interrupted(long):
         out, _ = process.communicate(timeout=600)
     assert process.returncode == 0
     assert out == "interrupted True\n"
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_report_has_one_bar_that_only_grows_and_names_the_stage(capsys, tmp_path):
+    base, log = cdnow.sample(120), kw.datasets.cdnow()
+    models = cdnow.posterior("MBGNBD").thinned(20), kw.KnownAmount(35.0)
+    kw.report(
+        log,
+        base,
+        *models,
+        kw.Economics(margin=0.3, annual_discount_rate=0.1),
+        horizon=kw.years(1),
+        path=tmp_path / "page.html",
+        holdout_until="1998-06-30",
+        futures=20,
+        progress=True,
+    )
+    seen = re.findall(r"report(?:, ([a-z -]+))?:\s+(\d+)%\|", shown(capsys))
+    assert list(dict.fromkeys(stage for stage, _ in seen if stage)) == list(STAGES)
+    shares = [int(share) for _, share in seen]
+    assert shares == sorted(shares)
+    assert shares[0] < 50 < shares[-1] < 100

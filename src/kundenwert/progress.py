@@ -1,7 +1,8 @@
 """Progress of what takes long: one line, on stderr, that comes after a moment and goes with the work.
 
 A public call opens the line with :func:`shown_as`; the loops within it move it, whichever module they stand in. The
-outermost loop is the bar, those within it are words behind it. Without a line, counting costs nothing.
+outermost loop is the bar, those within it are words behind it. Work of several stages is one bar for all of them, which
+names the stage (:func:`stages`). Without a line, counting costs nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 from kundenwert.errors import SpecificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from tqdm.auto import tqdm
 
-__all__ = ["counted", "each", "is_seen", "is_shown", "show_progress", "shown_as", "silent"]
+__all__ = ["counted", "each", "is_seen", "is_shown", "no_stage", "show_progress", "shown_as", "silent", "stages"]
 
 DELAY: Final = 1.0  # seconds of work before there is anything to see
 OFTEN: Final = 0.1  # seconds between two looks
@@ -109,6 +110,7 @@ class _Line:
         if self._bar is None or self._of is not outer:
             self.close()
             self._bar, self._of = self._new(outer), outer
+        self._bar.set_description_str(self._words(outer), refresh=False)
         self._bar.set_postfix_str(", ".join(loop.words for loop in inner), refresh=False)
         self._bar.n = outer.done
         self._bar.refresh()
@@ -119,12 +121,15 @@ class _Line:
         share = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
         return tqdm(
             total=loop.total,
-            desc=f"{self.name}, {loop.name}" if loop.name else self.name,
+            desc=self._words(loop),
             leave=False,
             file=sys.stderr,
             dynamic_ncols=True,
             bar_format="{desc}: " + ("{n_fmt} [{elapsed}{postfix}]" if loop.total is None else share),
         )
+
+    def _words(self, loop: _Loop) -> str:
+        return f"{self.name}, {loop.name}" if loop.name else self.name
 
     def close(self) -> None:
         """Take away what is shown."""
@@ -198,6 +203,38 @@ def counted(name: str = "", total: int | None = None) -> Iterator[Callable[[int]
     finally:
         if loop in line.loops:  # with those within it that were left in the middle
             del line.loops[line.loops.index(loop) :]
+
+
+@contextmanager
+def stages(shares: Mapping[str, int]) -> Iterator[Callable[[str], None]]:
+    """One bar for work of several stages: call what this gives with the name of the stage that begins.
+
+    Parameters
+    ----------
+    shares
+        The stages in their order, and about how long each takes, as parts of the whole. Some may be left out.
+    """
+    line = _here.get()
+    if line is None or not line.shown:
+        yield no_stage
+        return
+    loop = _Loop("", sum(shares.values()))
+    line.loops.append(loop)
+    names = list(shares)
+
+    def begin(name: str) -> None:
+        loop.name, loop.done = name, sum(shares[each] for each in names[: names.index(name)])
+        line.look()
+
+    try:
+        yield begin
+    finally:
+        if loop in line.loops:
+            del line.loops[line.loops.index(loop) :]
+
+
+def no_stage(name: str) -> None:
+    """Begin a stage that nobody sees."""
 
 
 def _unseen(count: int) -> None:

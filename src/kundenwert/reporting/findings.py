@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self, final
 
@@ -44,6 +44,7 @@ from kundenwert.histories import CustomerHistories, OpportunityHistories
 from kundenwert.language import mark
 from kundenwert.plot.relationships import moves
 from kundenwert.posterior import PurchasePosterior, SpendPosterior
+from kundenwert.progress import no_stage
 from kundenwert.reporting.heldout import HeldOut
 from kundenwert.reporting.totals import total_range
 from kundenwert.scalars import is_number
@@ -56,11 +57,19 @@ if TYPE_CHECKING:
     from kundenwert.posterior.summary import Estimate
     from kundenwert.transactions.times import Day
 
-__all__ = ["Findings", "Question"]
+__all__ = ["STAGES", "Findings", "Question"]
 
 SOON: Final = weeks(13)
 SOON_COUNTED: Final = opportunities(1)
 NEW_FUTURES: Final = 20_000  # single new customers
+STAGES: Final = {  # about how long each takes, in per cent
+    "where customers stand": 24,
+    "values of customers": 54,
+    "new customers": 3,
+    "hold-out": 11,
+    "checks": 5,
+    "the page": 3,
+}
 
 
 @final
@@ -146,12 +155,14 @@ class Findings:
     why_not: dict[str, str]
 
     @classmethod
-    def of(cls, asked: Question) -> Self:
-        """Ask."""
+    def of(cls, asked: Question, begin: Callable[[str], None] = no_stage) -> Self:
+        """Ask; `begin` is told the stages that begin."""
         models = asked.purchases, asked.spend, asked.histories, asked.economics
         ahead, interval, customers = asked.horizon, asked.interval, asked.customers
         why_not: dict[str, str] = {}
+        begin("where customers stand")
         standing = _standing(asked, why_not)
+        begin("values of customers")
         values = valuation(*models, horizon=ahead, customers=customers)
         futures = realisation(*models, horizon=ahead, futures=asked.futures, seed=asked.seed, customers=customers)
         customer_id, currency = asked.histories.customer_id, asked.economics.currency
@@ -170,10 +181,26 @@ class Findings:
         realised = realised_value(
             *models, horizon=ahead, futures=asked.futures, seed=asked.seed, customers=customers, interval=interval
         )
-        total = equity.draws[EVERYBODY].to_numpy()
+        expected, total = table_of_values(values, customer_id, interval), equity.draws[EVERYBODY].to_numpy()
+        begin("new customers")
+        new = asked.new_customers or _new(asked, why_not)
+        second = second_purchase(asked.purchases, horizon=asked.rules.horizon, interval=interval)
+        heldout = None
+        if asked.holdout_until is not None:
+            begin("hold-out")
+            heldout = HeldOut.of(
+                asked.log,
+                asked.histories,
+                asked.purchases,
+                until=asked.holdout_until,
+                interval=interval,
+                futures=asked.futures,
+                seed=asked.seed,
+            )
+        begin("checks")
         return cls(
             asked=asked,
-            expected=table_of_values(values, customer_id, interval),
+            expected=expected,
             realised=realised,
             total_range=total_range(total, futures, realised["sd"], interval=interval, seed=asked.seed),
             equity=equity,
@@ -182,20 +209,10 @@ class Findings:
             phases=standing[0],
             moves=standing[1],
             warnings=standing[2],
-            new=asked.new_customers or _new(asked, why_not),
-            second=second_purchase(asked.purchases, horizon=asked.rules.horizon, interval=interval),
+            new=new,
+            second=second,
             counts=purchase_counts(asked.purchases, asked.histories, interval=interval),
-            heldout=None
-            if asked.holdout_until is None
-            else HeldOut.of(
-                asked.log,
-                asked.histories,
-                asked.purchases,
-                until=asked.holdout_until,
-                interval=interval,
-                futures=asked.futures,
-                seed=asked.seed,
-            ),
+            heldout=heldout,
             regularity=_regularity(asked),
             dependence=_dependence(asked, why_not),
             why_not=why_not,

@@ -12,9 +12,10 @@ from scipy.special import ndtri
 
 from kundenwert.checks.holdout import purchases_after
 from kundenwert.duration import Duration, days, steps_per_unit
-from kundenwert.economics import Economics, KnownAmount, customer_equity, realised_value
-from kundenwert.economics.base.groups import EVERYBODY
+from kundenwert.economics import Economics, KnownAmount, realised_value
+from kundenwert.economics.base.totals import totals_of_groups
 from kundenwert.economics.realised.realisation import realisation
+from kundenwert.economics.value.valuation import valuation
 from kundenwert.errors import LogEndsEarlyWarning, MissingInformationError
 from kundenwert.histories import CustomerHistories
 from kundenwert.posterior.summary import Estimate
@@ -97,15 +98,16 @@ class HeldOut:
         # a purchase worth one, and no discount: the value of customers is the number of their purchases
         one = Economics(margin=1.0, annual_discount_rate=0.0)
         given = purchases, KnownAmount(1.0), histories, one
-        total = customer_equity(*given, horizon=length, interval=interval).draws[EVERYBODY].to_numpy()
+        values = valuation(*given, horizon=length)
+        expected = totals_of_groups(values, np.zeros(len(histories), dtype=np.int64), 1)
         chance = realised_value(*given, horizon=length, futures=futures, seed=seed)["sd"]
         single = realisation(*given, horizon=length, futures=futures, seed=seed)
-        expected = purchases.expected_purchases(histories, horizon=length)["mean"].to_numpy()
-        best = np.argsort(-expected, kind="stable")[: math.ceil(BEST * len(expected) - 1e-9)]
+        order = np.argsort(-expected.expected[values.index], kind="stable")
+        best = order[: math.ceil(BEST * len(order) - 1e-9)]
         return cls(
             length=length,
             purchases=int(bought.sum()),
-            expected=total_range(total, single, chance, interval=interval, seed=seed),
+            expected=total_range(expected.value[0], single, chance, interval=interval, seed=seed),
             returned=float((bought > 0).mean()),
             expected_to_return=_share_of_buyers(purchases, histories, length, interval),
             held_by_best=float(bought[best].sum() / bought.sum()) if bought.any() else math.nan,

@@ -23,9 +23,9 @@ from kundenwert.language import language_of, mark
 from kundenwert.plot.canvas import check_matplotlib
 from kundenwert.posterior import PurchasePosterior, SpendPosterior
 from kundenwert.posterior.summary import check_interval
-from kundenwert.progress import shown_as
+from kundenwert.progress import shown_as, stages
 from kundenwert.reporting.blocks import table_of
-from kundenwert.reporting.findings import Findings, Question
+from kundenwert.reporting.findings import STAGES, Findings, Question
 from kundenwert.reporting.headline import footer, key_figures, subtitle
 from kundenwert.reporting.html import page
 from kundenwert.reporting.remarks import problems
@@ -203,8 +203,10 @@ def report(
         new_customers=_of_this_horizon(new_customers, horizon),
         language=spoken,
     )
-    with shown_as("report", progress):
-        source, table = written(Findings.of(asked), title)
+    with shown_as("report", progress), stages(STAGES) as begin:
+        found = Findings.of(asked, begin)
+        begin("the page")
+        source, table = written(found, title)
     write_whole(str(target), source.encode("utf-8"))
     return Report(path=target, table=table)
 
