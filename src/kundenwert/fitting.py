@@ -156,7 +156,7 @@ def fit(
     ZeroAmountWarning
         If a model of spend leaves out amounts of zero: how many, and what that means for expected spend.
     OrganicWarning
-        If the held-out of a campaign contradict the organic forecast.
+        If the held-out of a campaign contradict the organic forecast, all together or some of them.
     """
     check_model(model)
     if method is not None and not isinstance(method, (ImportanceSampling, NUTS, MAP)):
