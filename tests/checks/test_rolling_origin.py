@@ -224,6 +224,8 @@ def test_what_a_model_holds_for_impossible_is_told():
     [
         ({"origins": "1997-06-30"}, "origins takes a list of dates"),
         ({"origins": []}, "origins takes a list of dates"),
+        ({"origins": [None]}, "origin None is no date"),
+        ({"origins": ["1997-06-30", None]}, "origin None is no date"),
         ({"origins": ["1997-09-30", "1997-06-30"]}, "in order of time, each once; '1997-06-30'"),
         ({"origins": ["1997-09-30", "1997-09-30"]}, "in order of time, each once"),
         ({"origins": ["1996-12-31"]}, "origin '1996-12-31' cannot be used: the log has no purchase up to"),

@@ -82,6 +82,13 @@ class TestText:
         assert arguments_in(refused.value) == {"time_format": time_format}
         assert labels(summary(frame, **arguments_in(refused.value)))[0] == "2024-01-15"
 
+    @pytest.mark.parametrize("text, time_format", [("06.2023", "%m.%Y"), ("6/2023", "%m/%Y"), ("12-2023", "%m-%Y")])
+    def test_months_are_told_from_days(self, text, time_format):
+        with pytest.raises(ColumnError, match=f"got text such as '{text}'.*the first of the month is taken") as refused:
+            summary(days([text]))
+        assert arguments_in(refused.value) == {"time_format": time_format}
+        assert labels(summary(days([text]), time_format=time_format))[0] == f"2023-{text[:-5]:0>2}-01"
+
     def test_both_readings_are_named_where_both_are_possible(self):
         with pytest.raises(ColumnError, match="time_format='%d/%m/%Y' or time_format='%m/%d/%Y', whichever is meant"):
             summary(days(["05/01/2024", "06/02/2024"]))
@@ -334,3 +341,20 @@ class TestHoldout:
         later = pd.DataFrame({"who": ["a"], "when": ["06.01.2024"], "paid": ["2.000,25"]})
         table = kw.holdout(later, made, until="2024-01-31")
         assert (table["purchases"].tolist(), table["spend"].tolist()) == ([1], [2000.25])
+
+
+@pytest.mark.parametrize("bad_rows", ["raise", "drop"])
+@pytest.mark.parametrize(
+    "wrong",
+    [10**40, -(10**400), np.array([1, 2]), pd.DataFrame({"a": [1, 2]}), pd.Series([1, 2]), [1], {"a": 1}],
+    ids=["huge", "hugely negative", "array", "frame", "series", "list", "dictionary"],
+)
+@pytest.mark.parametrize(
+    "beside", [[], [pd.Timestamp("2024-01-15")], [1.5]], ids=["alone", "beside a time", "a number"]
+)
+def test_what_is_no_time_at_all(wrong, beside, bad_rows):
+    column = pd.Series([None] * (len(beside) + 1), dtype=object)
+    for place, value in enumerate([*beside, wrong]):
+        column.iloc[place] = value
+    with pytest.raises(ColumnError, match="times in column 'when' must be dates or datetimes"):
+        summary(pd.DataFrame({"who": "a", "when": column}), on_bad_rows=bad_rows)

@@ -210,9 +210,16 @@ def _kept(customers: IntoDataFrame) -> IntoDataFrame:
     return open_table(customers, "customers").to_native()
 
 
+def _named(models: object) -> str:
+    """What was given for models; a table, which would fill the screen, by its kind."""
+    return f"a {type(models).__name__}" if hasattr(models, "columns") else f"{models!r}"
+
+
 def _check_models(models: object, amount: str | None) -> None:
     if not isinstance(models, Mapping) or not models:
-        message = f"rolling_origin takes models by name, for example {{'MBG/NBD': kundenwert.MBGNBD()}}; got {models!r}"
+        message = (
+            f"rolling_origin takes models by name, for example {{'MBG/NBD': kundenwert.MBGNBD()}}; got {_named(models)}"
+        )
         raise SpecificationError(message)
     spend = [name for name, model in models.items() if isinstance(model, SpendModel)]
     for name, model in models.items():

@@ -28,6 +28,7 @@ DAYS: Final = (
 NAMED: Final = ("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%a, %d %b %Y", "%d%b%Y")
 CLOCKS: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %H:%M:%S", " %H:%M:%S %z")
 OTHERS: Final = ("%Y%m%d%H%M%S", "%Y%m%d %H:%M", "%Y%m%d %H:%M:%S", "%Y-%m-%d-%H.%M.%S", "%Y-%m-%d %H.%M.%S")
+MONTHS: Final = {rf"(0?[1-9]|1[0-2])[{mark}]\d{{4}}": f"%m{mark}%Y" for mark in "./-"}
 SAMPLE: Final = 1_000
 IN_A_SPREADSHEET: Final = (20_000, 80_000)  # days since 1899-12-30: from 1954 to 2119
 DAYS_TO_1970: Final = 25_569
@@ -100,6 +101,9 @@ def format_hint(known: Objects, series: Column, column: str) -> str:
         formats = " or ".join(f"time_format={found!r}" for found in fitting)
         which = "" if len(fitting) == 1 else ", whichever is meant"
         return f"pass {formats}{which}"
+    for pattern, written in MONTHS.items():
+        if sample.str.fullmatch(pattern).all():
+            return f"these look like months: pass time_format={written!r}, and the first of the month is taken"
     return "say how they are written, for example time_format='%d.%m.%Y' (or parse_dates=True for ISO dates)"
 
 

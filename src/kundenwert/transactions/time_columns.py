@@ -166,7 +166,8 @@ def _from_numbers(series: Column, columns: LogColumns) -> tuple[Times, str | Non
 
 def _no_times(series: Column, column: str) -> ColumnError:
     native = series.to_native()
-    known = [value for value in series.to_list() if not (value is None or value is pd.NA or value != value)]  # noqa: PLR0124 -- NaN
+    values = np.array([*series.to_list(), None], dtype=np.object_)[:-1]  # with None, so that lists stay one value each
+    known = list(values[~missing(values)])
     sample = f", such as {known[0]!r}" if known else ""
     if isinstance(native, pd.Series) and known and isinstance(known[0], pd.Period):
         hint = f"a period is no moment; take its first day: {period_line(native, column)}"
