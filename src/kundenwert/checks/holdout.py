@@ -13,7 +13,7 @@ from kundenwert.histories import CustomerHistories
 from kundenwert.histories.parts import round_amounts
 from kundenwert.transactions.again import how_it_was_read, places_in, read_again
 from kundenwert.transactions.occasions import merge
-from kundenwert.transactions.plausibility.dates import after_the_log
+from kundenwert.transactions.plausibility.dates import after_the_log, rows_per_step
 from kundenwert.transactions.times import step_label, until_step
 
 if TYPE_CHECKING:
@@ -109,4 +109,4 @@ def purchases_after(log: IntoDataFrame, histories: CustomerHistories, until: Day
     counted = who >= 0
     counted[counted] = occasions.step[counted] > steps.until[who[counted]]
     amount = None if occasions.amount is None else occasions.amount[counted]
-    return After(who[counted], amount, after_the_log(rows, end, steps.resolution))
+    return After(who[counted], amount, after_the_log(rows_per_step(rows.step), end, steps.resolution))

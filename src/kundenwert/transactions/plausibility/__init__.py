@@ -51,11 +51,11 @@ def findings(
     first_purchases_given: bool = False,
 ) -> Findings:
     """What looks wrong with a log of at least one purchase."""
-    opens = occasions.starts
+    opens, days = occasions.starts, dates.rows_per_step(rows.step)
     found: dict[type[LogWarning], str | None] = {
         FutureDateWarning: dates.after_today(until, resolution, given=until_given, now=dates.present()),
-        LogEndsEarlyWarning: dates.after_the_log(rows, until, resolution),
-        LonelyDateWarning: dates.lonely_start(rows, columns, resolution),
+        LogEndsEarlyWarning: dates.after_the_log(days, until, resolution),
+        LonelyDateWarning: dates.lonely_start(days, rows, columns, resolution),
         GuestIdWarning: guest_ids(rows, observed, occasions, columns),
         NegativeAmountsWarning: negative_amounts(rows, observed, occasions, opens, columns),
         DuplicateRowsWarning: None

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from kundenwert.transactions.reading import LogRows
 
     type Integers = NDArray[np.int64]
+    type Days = tuple[Integers, Integers]
 
-__all__ = ["after_the_log", "after_today", "lonely_start", "present", "refuse_lonely_end"]
+__all__ = ["after_the_log", "after_today", "lonely_start", "present", "refuse_lonely_end", "rows_per_step"]
 
 ENOUGH_STEPS: Final = 20
 FEW_STEPS: Final = 5
 FEW_ROWS: Final = 0.01
 OTHER_GAPS: Final = 5
+IN_JANUARY: Final = {"hour": 31 * 24, "day": 31, "week": 5}  # steps, from 1970-01-01 on
 OTHER_PAUSES: Final = 3
 ENOUGH_ROWS: Final = 20
 PLACEHOLDERS: Final = frozenset(
@@ -52,7 +54,7 @@ def refuse_lonely_end(rows: LogRows, columns: LogColumns, resolution: Resolution
     RowError
         Names the customer with the last row.
     """
-    step, count = _rows_per_step(rows.step)
+    step, count = rows_per_step(rows.step)
     alone = _alone(step[::-1], count[::-1], length=0.5)
     if not alone:
         return
@@ -68,15 +70,14 @@ def refuse_lonely_end(rows: LogRows, columns: LogColumns, resolution: Resolution
     raise RowError(message)
 
 
-def lonely_start(rows: LogRows, columns: LogColumns, resolution: Resolution) -> str | None:
+def lonely_start(days: Days, rows: LogRows, columns: LogColumns, resolution: Resolution) -> str | None:
     """Tell of first steps that stand alone: farther from the rest than its length, or at a date that stands for none.
 
     Those of a growing shop may be half its length away; so a date such as 1970-01-01 needs no more than that. A log
     that lies in January 1970 as a whole is one of numbers that were read with the wrong unit.
     """
-    step, count = _rows_per_step(rows.step)
-    first_month = np.array(["1970-01-01", "1970-02-01"], dtype="datetime64[s]")
-    if len(step) and first_month[0] <= rows.time.min() and rows.time.max() < first_month[1]:
+    step, count = days
+    if len(step) and step[0] >= 0 and step[-1] < IN_JANUARY[resolution]:
         last = step_label(int(step[-1]), resolution)
         return (
             f"all {len(rows.time):,} rows lie in January 1970 (the last on {last}), as numbers do that were converted "
@@ -127,14 +128,14 @@ def after_today(until: int, resolution: Resolution, *, given: bool, now: datetim
     )
 
 
-def after_the_log(rows: LogRows, until: int, resolution: Resolution) -> str | None:
+def after_the_log(days: Days, until: int, resolution: Resolution) -> str | None:
     """Tell of an observation that ends long after the last row, in a log that never had such a pause.
 
     It must be three times the longest pause between any two steps with rows, and as many steps before the last row
     must have held twenty rows: towards its end a log of few customers has longer and longer pauses. Logs of fewer than
     twenty steps are too short to tell.
     """
-    step, count = _rows_per_step(rows.step)
+    step, count = days
     observed = step <= until
     step, count = step[observed], count[observed]
     if len(step) < ENOUGH_STEPS:
@@ -157,7 +158,7 @@ def _length(steps: int, resolution: Resolution) -> str:
     return f"{steps:,} {resolution}{'' if steps == 1 else 's'}"
 
 
-def _rows_per_step(steps: Integers) -> tuple[Integers, Integers]:
+def rows_per_step(steps: Integers) -> Days:
     """Steps with rows, in order, and the number of their rows."""
     if len(steps) == 0:
         return steps, steps
