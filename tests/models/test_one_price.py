@@ -19,7 +19,7 @@ def histories(amount, customers=60, seed=1):
     who = np.repeat(np.arange(customers), rng.integers(1, 7, customers))
     days = np.datetime64("2024-01-01") + np.arange(len(who)) % 180
     log = pd.DataFrame({"who": who, "day": days, "amount": amount(who, rng)})
-    return kw.summarize(log, customer="who", time="day", amount="amount", until="2024-12-31", unit="week")
+    return kw.summarize(log, customer="who", time="day", amount="amount", until="2024-06-28", unit="week")
 
 
 def told(price):
