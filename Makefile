@@ -29,7 +29,7 @@ demo: .venv/.done  ## run the quickstart
 demo-winback: .venv/.done  ## run the example of winning customers back
 	$(BIN)/python examples/winback.py
 
-test: lint test-py312  ## lint, types, layers, then the tests on Python 3.12 (seven minutes)
+test: lint test-py312  ## lint, types, layers, then the tests on Python 3.12 (six minutes)
 
 lint: .venv/.done  ## format, lint, types, layers
 	$(BIN)/ruff format --check

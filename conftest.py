@@ -6,6 +6,7 @@ share their names, from top to bottom. ``<!-- skip: next -->`` before a block le
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
 
@@ -26,6 +27,18 @@ pytest.MonkeyPatch().setattr(dates, "present", lambda: datetime(2100, 1, 1, tzin
 def pytest_report_header(config: pytest.Config) -> str | None:
     """How to repeat the examples of this run, where they are fresh ones."""
     return _seed(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the examples of a test marked with ``every(n)``, each n-th one is fast, and the others are slow."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if (marker := item.get_closest_marker("every")) is not None and item.get_closest_marker("slow") is None:
+            test = item.nodeid.partition("[")[0]
+            if seen[test] % marker.args[0]:
+                item.add_marker(pytest.mark.slow)
+            seen[test] += 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -65,6 +65,7 @@ def drawn(name, seed) -> Any:
     return kw.fit(cdnow.MODELS[name], cdnow.histories(), seed=seed, method=FEW).named_values()
 
 
+@pytest.mark.every(4)
 @pytest.mark.parametrize("pair", [("BGNBD", "MBGNBD"), ("MBGNBD", "GammaGamma"), ("BGNBD", "GammaGamma")], ids=" ".join)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_posteriors_of_one_seed_are_independent(pair, seed):
@@ -84,6 +85,7 @@ def roughly(name) -> Any:
     return kw.fit(cdnow.MODELS[name], cdnow.histories(), seed=1, method=ROUGH)
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize("name", ["BGNBD", "MBGNBD"])
 @pytest.mark.parametrize("unit", ["day", "month", "year"])
 def test_the_unit_changes_nothing_in_real_terms(name, unit):

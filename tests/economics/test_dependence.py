@@ -222,6 +222,7 @@ def test_who_has_no_amounts_tells_nothing_about_the_correlation(spend):
     assert [weight @ score**power for power in range(5)] == pytest.approx([1, 0, 1, 0, 3], abs=3e-4)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     "name, spend, correlation, years",
     [("MBGNBD", "GammaGamma", 0.5, 1), ("ParetoNBD", "LogNormalSpend", -0.5, 5), ("MBGCNBD", "LogNormalSpend", 0.6, 2)],

@@ -69,6 +69,7 @@ def with_spend(p, q, gamma):
     )
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize("horizon", HORIZONS)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("unit", ["day", "month", "year"])

@@ -103,6 +103,7 @@ def test_the_value_is_the_sum_of_its_parts():
     )
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     "more",
     [

@@ -480,6 +480,7 @@ EXTREME: dict[str, Any] = {
 }
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", EXTREME)
 @pytest.mark.parametrize(
     "economics",

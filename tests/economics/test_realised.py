@@ -152,6 +152,7 @@ def beta_nodes(a, b, count=200):
     return u**3, weight
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", ["BGNBD", "MBGNBD"])
 @pytest.mark.parametrize("spend", ["known", "gamma-gamma"])
 def test_mean_and_variance_of_discounted_counts(name, spend):

@@ -104,6 +104,7 @@ COSTLY = [
 QUESTIONS = [(name, what) for name in MODELS for what in (COSTLY if "CNBD" in name else OF_TIME)]
 
 
+@pytest.mark.every(7)
 @pytest.mark.parametrize(
     "name, what", [pytest.param(*q, marks=pytest.mark.slow if "CNBD" in q[0] else ()) for q in QUESTIONS]
 )
@@ -213,6 +214,7 @@ def events_until_nothing_counts(money, per_year):
     return math.ceil((money.rates[-1][0] + 24 / rate) * per_year)
 
 
+@pytest.mark.every(7)
 @pytest.mark.parametrize("every, per_year", [(kw.years(1), 1), (kw.months(3), 4)])
 @pytest.mark.parametrize("what", OF_EVENTS)
 def test_opportunities_by_hand(what, every, per_year):
@@ -238,6 +240,7 @@ def test_opportunities_by_hand(what, every, per_year):
             np.testing.assert_allclose(found, by_hand(expected, money, events, 1), rtol=1e-9)
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize("due", [False, True])
 @pytest.mark.parametrize(
     "name, what",

@@ -171,6 +171,7 @@ EXTREMES: Any = {
 }
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("extreme", EXTREMES)
 def test_extreme_cohorts_give_finite_answers(extreme):
     method = kw.ImportanceSampling(draws=500, points=4096)

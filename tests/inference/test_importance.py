@@ -157,6 +157,7 @@ SMALL_DATA: dict[str, Any] = {
 }
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize("name", cdnow.MODELS)
 @pytest.mark.parametrize("data", SMALL_DATA)
 def test_refits_make_the_weights_good_on_small_and_odd_data(data, name):

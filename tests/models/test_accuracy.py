@@ -119,11 +119,13 @@ def test_the_reference_is_complete():
     assert reference.QUANTITIES.keys() == GIVEN_ALIVE.keys() | TABLES.keys()
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("quantity", GIVEN_ALIVE)
 def test_formulas_are_right_to_nine_digits(quantity):
     assert_close(by_formula, quantity, ROWS, 1e-9)
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("quantity", TABLES)
 def test_tables_are_right_to_the_error_they_aim_at(quantity):
     assert_close(by_table, quantity, ROWS[::5], 1e-9 if quantity in EXACT else TABLE_ERROR)
@@ -152,6 +154,7 @@ def test_next_to_nothing_is_right_to_nine_digits_too(n, a, b, v):
     assert customer.purchases(float(v), float(v) / 2)[0] == pytest.approx(float(purchases), rel=1e-9)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("quantity", reference.QUANTITIES)
 def test_the_reference_is_what_mpmath_gives(quantity):
     customer, row = random.Random(quantity).choice(ROWS)  # noqa: S311 - the same row every time
@@ -169,6 +172,7 @@ def average(a, b, f):
     return (half(a, b, f) + half(b, a, lambda p: f(1 - p))) / mp.beta(a, b)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("position", [0, 5, 41, 74, 130, 197, 238, 302])
 def test_the_closed_forms_are_averages_over_dropout_probabilities(position):
     customer, row = ROWS[position]

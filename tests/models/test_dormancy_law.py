@@ -325,6 +325,7 @@ def test_the_contract_of_living_customers(k, check):
 # simulation
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("state", range(3))
 def test_simulated_customers_do_what_is_expected(state):
     rng = np.random.default_rng(state)

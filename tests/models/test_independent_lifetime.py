@@ -123,6 +123,7 @@ SMALL_DATA = {
 }
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("data", SMALL_DATA)
 def test_importance_sampling_copes_with_small_and_odd_data(data, model):

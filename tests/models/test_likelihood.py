@@ -39,6 +39,7 @@ def test_purchases_against_mpmath(model, r, alpha, a, b):
     np.testing.assert_allclose(log_likelihood(posterior, customers()), expected, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("p, q, gamma", [(6.25, 3.74, 15.44), (0.5, 0.4, 1e-3), (40.0, 30.0, 1e5)])
 def test_spend_against_the_integral_over_customers(p, q, gamma):
     """The mean of x amounts is Gamma(p x, nu x), and nu ~ Gamma(q, gamma)."""

@@ -92,6 +92,7 @@ class TestAgainstTheLikelihood:
                 alone = ask(many.chosen(np.array([draw]))).to_numpy()[0, 0]
                 np.testing.assert_allclose(table[draw], alone, rtol=1e-5, atol=1e-9)
 
+    @pytest.mark.every(2)
     @pytest.mark.parametrize("k, horizon", [(1, 13.0), (4, 5.0)])
     def test_counts_of_many_draws_are_as_good_as_one(self, k, horizon):
         """Frequent buyers, whose numbers of purchases scatter little: two equal draws say what one says."""
@@ -179,6 +180,7 @@ def total(posterior, histories):
 
 
 class TestLimits:
+    @pytest.mark.every(2)
     @pytest.mark.parametrize("k", [1, 2])
     def test_without_dormancy_expectations_are_those_of_permanent_death(self, k):
         plain = {name: CDNOW[name] for name in ("r", "alpha", "a", "b", "unit")}
@@ -206,6 +208,7 @@ class TestLimits:
         )
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
+    @pytest.mark.every(2)
     @pytest.mark.parametrize("k", [1, 3])
     def test_of_customers_who_are_all_alike_everything_is_known(self, k):
         """Rates and probabilities with hardly any spread: states by weights, and the law at known parameters."""
@@ -234,6 +237,7 @@ def _history(posterior, histories):
 
 
 class TestStates:
+    @pytest.mark.every(2)
     @pytest.mark.parametrize("ahead", [0.0, 3.0, 100.0])
     def test_they_sum_to_one_and_who_is_not_gone_is_alive(self, ahead):
         posterior, histories = with_draws(20, k=2), some_customers()

@@ -68,6 +68,7 @@ def test_the_reference_is_complete():
     assert sum(row["discounted"] != "" for row in ROWS) > 100
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("quantity", BY_FORMULA)
 def test_formulas_are_right_to_nine_digits(quantity):
     error, where = worst_error(quantity)

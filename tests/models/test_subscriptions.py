@@ -239,6 +239,7 @@ def test_renewals_of_whole_cohorts_are_those_of_single_contracts(gamma, delta, c
 
 
 class TestAnchorsDoNotCutThePosteriorOff:
+    @pytest.mark.every(2)
     @pytest.mark.parametrize("c", [0.5, 1.8])
     def test_large_cohorts_that_wear_out_or_settle(self, c):
         table = survivors({"a": (0.6, 1.5), "b": (1.2, 2.0)}, c, 20_000)

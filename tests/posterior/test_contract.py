@@ -255,6 +255,7 @@ class TestFits:
         for mine, theirs in zip(one.values, other.values, strict=True):
             np.testing.assert_array_equal(mine, theirs)
 
+    @pytest.mark.every(2)
     @pytest.mark.parametrize("name", MODELS)
     def test_importance_sampling_is_good_enough(self, name):
         rng = np.random.default_rng(0)

@@ -31,6 +31,7 @@ def with_spend_draws(p, q, gamma, p_infinite_mean):
     return replace(one, values=named, p_infinite_mean=p_infinite_mean)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("p, q, gamma", [(6.25, 3.74, 15.44), (0.4, 1.3, 2.0), (30.0, 25.0, 1e4), (2.0, 1.021, 9.0)])
 def test_against_the_integral_over_customers(histories, p, q, gamma):
     """nu ~ Gamma(q, gamma), and the sum of x amounts ~ Gamma(p x, nu); an amount has mean p/nu."""

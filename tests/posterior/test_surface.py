@@ -74,6 +74,7 @@ def largest_error(posterior, histories, ask, formula, rows):
     return np.max(np.abs(ours / direct - 1))
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("model", PURCHASE_MODELS)
 @pytest.mark.parametrize(
     "draws, question",

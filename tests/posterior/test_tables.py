@@ -42,6 +42,7 @@ def drawn(name, verb) -> Any:
     return ask(cdnow.posterior(name).thinned(101).draws, verb, cdnow.sample(100), **arguments)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name, verb, arguments", CASES, ids=IDS)
 def test_tables_summarise_the_draws(name, verb, arguments):
     posterior, histories = cdnow.posterior(name).thinned(101), cdnow.sample(100)
@@ -103,6 +104,7 @@ def test_values_go_to_their_customer_whatever_the_ids(name, verb, arguments, ids
     assert one.mean() == pytest.approx(expected[7], rel=1e-7)
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize("unit", ["day", "month", "year"])
 @pytest.mark.parametrize("name, verb, arguments", CASES, ids=IDS)
 def test_histories_in_another_unit_give_the_same_answer(name, verb, arguments, unit):

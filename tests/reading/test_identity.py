@@ -195,6 +195,7 @@ def test_text_and_integers_never_meet():
     assert places(text, pd.Index([], dtype=object)).tolist() == []
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     "kind", ["object", "categories", "Arrow in pandas", "polars", "pyarrow", "pyarrow, dictionary"]
 )

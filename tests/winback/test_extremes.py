@@ -87,6 +87,7 @@ def all_is_finite(plan):
     assert not {"nan", "inf", "-inf"} & set(words.replace(",", " ").replace("(", " ").split())
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     "base, name",
     [

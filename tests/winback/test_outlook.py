@@ -58,6 +58,7 @@ def plain(**more):
     return kw.Economics(margin=1.0, annual_discount_rate=0.15, **more)
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize("parameters", MODELS, ids=NAMES)
 @pytest.mark.parametrize("horizon", [LIFETIME, kw.weeks(104)])
 def test_what_returners_and_others_are_worth_adds_up_to_the_value(parameters, horizon):

@@ -279,6 +279,7 @@ EXTREMES = {
 }
 
 
+@pytest.mark.every(4)
 @pytest.mark.filterwarnings("ignore::kundenwert.errors.OrganicWarning")  # as it should
 @pytest.mark.parametrize(
     "name, link",
@@ -377,6 +378,7 @@ def test_a_known_response_goes_with_all_organic_draws():
     assert known.response(campaigns.organic_of(np.random.default_rng(0), 4, draws=20), offer="A").draws == 20
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("link", LINKS)
 def test_what_is_induced_adds_up_over_states(link):
     log = campaigns.campaign(300, draws=40)

@@ -46,6 +46,7 @@ def test_one_level_is_said_to_be_one(learned):
     assert posterior.diagnostics.ok
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("level, lift", [(0.02, 0.01), (0.3, 0.05), (0.6, -0.03)])
 def test_effects_are_the_difference_in_means(level, lift):
     frame = table(level=level, lift=lift)
