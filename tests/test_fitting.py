@@ -23,6 +23,7 @@ def same(one, other):
     return all((a == b).all() for a, b in zip(one.theta, other.theta, strict=True))
 
 
+@pytest.mark.every(4)
 @pytest.mark.parametrize("name", cdnow.MODELS)
 @pytest.mark.parametrize("method", [None, FEW, kw.MAP()], ids=["default", "importance sampling", "MAP"])
 def test_a_seed_reproduces_every_bit(name, method):

@@ -33,7 +33,7 @@ def plan_of(purchases: Any, base: Any) -> Any:
     campaign = kw.CampaignPosterior.from_prior(
         kw.CampaignResponse(assignment=kw.Randomised(), link=kw.HierarchicalLogit(effect=kw.Normal(0.6, 0.1))),
         offers=["voucher"],
-        draws=50,
+        draws=20,
         seed=1,
     )
     return kw.plan_winback(
@@ -66,7 +66,7 @@ def results() -> Any:
         "counts": kw.purchase_counts(purchases, base),
         "purchases": purchases,
         "base": base,
-        "plan": plan_of(purchases, base.take(np.arange(120))),
+        "plan": plan_of(purchases, base.take(np.arange(80))),
         "curve": contracts.fixed(0.7, 1.2).survival_curve(up_to=kw.renewals(6)),
         "retention": contracts.fixed(0.7, 1.2).retention_curve(up_to=kw.renewals(6)),
     }

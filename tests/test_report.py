@@ -312,6 +312,7 @@ def test_names_are_taken_literally(hostile_html):
     assert any("<b>group</b>" in text for text in page.text["h2"])
 
 
+@pytest.mark.slow
 def test_the_same_arguments_give_the_same_page(tmp_path, models, base):
     few = base.take(np.arange(20))
     pages = []
@@ -789,7 +790,7 @@ def test_a_log_that_ends_long_before_the_hold_out_is_told_of_on_the_page(base, m
     with pytest.warns(LogEndsEarlyWarning, match="give until='1997-12-31'") as told:
         kw.report(
             ways,
-            base,
+            base.take(np.arange(60)),
             models[0],
             models[1],
             SHOP,

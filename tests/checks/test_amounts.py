@@ -70,6 +70,7 @@ def by_quadrature(kind, seen, then) -> float:
         return float(mp.log(joint([mp.mpf(z) for z in [*seen, *then]]) / joint([mp.mpf(z) for z in seen])))
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize("then", THEN.values(), ids=THEN)
 @pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
 @pytest.mark.parametrize("kind", THETA)

@@ -142,6 +142,7 @@ def test_only_customers_known_at_the_origin_are_scored():
     assert table["customers"].tolist() == [(first <= "1997-01-31").sum(), (first <= "1997-02-28").sum()]
 
 
+@pytest.mark.slow
 def test_the_model_that_made_the_data_wins():
     """If customers can leave after the first purchase, BG/NBD expects too much of one-time buyers."""
     truth = kw.MBGNBD.Parameters(r=2.0, alpha=4.0, a=1.0, b=1.0, unit="week")
@@ -155,6 +156,7 @@ def test_the_model_that_made_the_data_wins():
     assert mine["predicted"].to_numpy() == pytest.approx(mine["actual"].to_numpy(), rel=0.15)
 
 
+@pytest.mark.slow
 def test_customers_of_cdnow_do_not_buy_regularly():
     """With k = 2, gaps scatter less than at random; both scores say that they do not."""
     models = {"k=1": MBGCNBD(k=1), "k=2": MBGCNBD(k=2), "MBG/NBD": kw.MBGNBD()}

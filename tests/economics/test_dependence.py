@@ -248,6 +248,7 @@ def test_corrected_values_are_what_simulated_customers_spend(name, spend, correl
     assert max(off) > 4  # so the check can fail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spend_model, truth, correlation",
     [
@@ -334,6 +335,7 @@ def test_nothing_has_no_sign():
     assert "all customers: +0.0% (+0.0% to +0.0%)" in repr(tiny)
 
 
+@pytest.mark.slow
 def test_the_unit_of_time_and_the_draws_do_not_matter():
     histories, _ = market(PURCHASES["MBGNBD"], LOG_NORMAL, 0.3, 600, seed=5)
     days = kw.MBGNBD.Parameters(**{**LEAVING, "alpha": 42.0, "unit": "day"})

@@ -188,7 +188,7 @@ def simulated_costs(name, history, threshold, size, rng):
     return total
 
 
-@pytest.mark.every(3)
+@pytest.mark.every(7)
 @pytest.mark.parametrize("history", [(0, 0, 0), (0, 0, 30), (1, 20, 30), (4, 22, 39), (500, 39, 39.05)], ids=str)
 @pytest.mark.parametrize("name", ["BGNBD", "MBGNBD"])
 def test_the_cost_is_that_of_many_futures_with_cutoffs_in_closed_form(name, history, monkeypatch):

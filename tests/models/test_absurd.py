@@ -71,7 +71,7 @@ def test_without_differences_between_customers(size):
     assert two == pytest.approx((1 - p) ** 2 * poisson.pmf(2) + (1 - p) * p * poisson.sf(1), rel=1e-8)
 
 
-@pytest.mark.every(3)
+@pytest.mark.every(4)
 @pytest.mark.parametrize(
     "n, a, b, v",
     [

@@ -55,6 +55,7 @@ def test_every_model_has_populations(name):
 
 
 class TestEveryModel:
+    @pytest.mark.every(2)
     @pytest.mark.parametrize("name, population, check", properties(PurchaseModel, PURCHASE_CHECKS))
     def test_purchases(self, name, population, check):
         check(case_of(name, population))

@@ -91,12 +91,14 @@ def test_the_reference_is_complete():
     assert reference.QUANTITIES.keys() == COMPUTED.keys()
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("quantity", COMPUTED)
 def test_formulas_are_right_to_nine_digits(quantity):
     smallest = 1.0 if quantity == "log_likelihood" else 1e-290
     assert_close([(float(COMPUTED[quantity](c)[0]), float(row[quantity]), c) for c, row in ROWS], 1e-9, smallest)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("quantity", ["p_alive", "ten_weeks", "discounted_lifetime"])
 def test_the_reference_is_what_mpmath_gives(quantity):
     customer, row = random.Random(quantity).choice(ROWS)  # noqa: S311 - the same row every time
@@ -233,6 +235,7 @@ def test_the_likelihood_of_a_frequent_buyer_who_left_early():
     assert COMPUTED["log_likelihood"](customer)[0] == pytest.approx(665.6958, abs=5e-5)
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("x", [161, 204, 221, 254])
 @pytest.mark.parametrize("t_x", [1.0, 38.0])
 def test_p_alive_of_frequent_buyers(x, t_x):

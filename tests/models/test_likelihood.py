@@ -83,6 +83,7 @@ def test_customers_without_a_repeat_purchase_say_nothing_about_spend():
     np.testing.assert_allclose(everybody, some, rtol=1e-14)
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
 def test_numpy_and_pytensor_agree_on_density_and_gradient(model):
     """PyMC's free variables are log(quantity) or logit(quantity), as ours; its density holds the same Jacobian."""
@@ -105,6 +106,7 @@ def differences(target, point, step=1e-3):
     return [target(point[:, None] + np.outer(axis, step * offsets)) @ weights for axis in np.eye(len(point))]
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("model", PURCHASE_MODELS)
 def test_the_gradient_of_pytensor_against_mpmath(model):
     histories = histories_of(X[:7], T_X[:7], T[:7])

@@ -100,7 +100,7 @@ def test_quantities_and_parameters():
 # what is expected of a customer
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(3)
 @pytest.mark.parametrize("mu, tau, sigma", [(3.3, 0.5, 0.6), (3.3, 0.05, 1.2), (-2.0, 2.0, 0.3)])
 def test_expected_and_median_spend_against_the_integral_over_customers(mu, tau, sigma):
     """theta ~ N(mu, tau), each log amount ~ N(theta, sigma), and a mean amount of exp(theta + sigma^2/2)."""

@@ -49,6 +49,7 @@ def test_log_likelihood_of_customers(name):
     assert total == pytest.approx(pointwise.sum("customer_id").to_numpy(), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_leave_one_out_prefers_the_right_kind_of_model():
     loo = {
         name: az.loo(cdnow.posterior(name).thinned(500).to_datatree(cdnow.histories())) for name in ("BGNBD", "MBGNBD")

@@ -108,6 +108,7 @@ def test_a_surface_agrees_with_the_formula_for_very_many(made, model, question, 
     assert made[0] is not None or draws != "narrow"
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("model", PURCHASE_MODELS)
 @pytest.mark.parametrize("largest_table", [surface.LARGEST_TABLE, 0])
 def test_without_a_surface_every_pair_is_computed(monkeypatch, made, model, largest_table):

@@ -107,6 +107,7 @@ def test_predictions_are_calibrated_on_customers_set_aside():
     assert again.qini.mean == pytest.approx(got.qini.mean)
 
 
+@pytest.mark.slow
 def test_intervals_of_qini_cover_its_value_in_the_population():
     _, sent, returned, helped = world(200_000)
     truth = ranking(helped, sent, returned).qini

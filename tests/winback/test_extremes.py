@@ -196,6 +196,7 @@ def campaign(name, histories, arms, outcome) -> Any:
     return kw.CampaignLog.from_pandas(frame, organic=organic, window=WINDOW)
 
 
+@pytest.mark.every(2)
 @pytest.mark.filterwarnings("ignore::kundenwert.errors.OrganicWarning")  # as it should
 @pytest.mark.parametrize(
     "case, name",
