@@ -119,6 +119,7 @@ def test_spend_models_of_one_kind():
     assert table.loc["loose", "elpd"] == pytest.approx(loo.elpd, abs=0.01)
 
 
+@pytest.mark.slow
 def test_models_that_count_renewals_or_opportunities():
     rng = np.random.default_rng(1)
     end, seen = rng.geometric(rng.beta(0.7, 1.2, 400)), rng.integers(1, 8, 400)

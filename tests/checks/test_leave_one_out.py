@@ -72,6 +72,7 @@ def test_the_shape_of_a_pareto_tail_is_found(k, sigma):
     assert np.mean(found_sigma) == pytest.approx(sigma, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["BGNBD", "MBGNBD"])
 def test_leaving_out_equals_fitting_without(name):
     """Some of a hundred customers, the one who changes the posterior most among them."""

@@ -61,6 +61,7 @@ def test_against_the_density_of_shares():
     assert (found.lower, found.upper) == pytest.approx((below, above), rel=4e-3)  # the step of this grid
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gaps", [2, 5, 12])
 def test_equal_gaps_of_one_customer_have_a_proper_answer(gaps):
     """The likelihood has no maximum, but the prior of log k bounds it."""

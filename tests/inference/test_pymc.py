@@ -42,6 +42,7 @@ def test_gradient_is_finite_and_exact():
         assert gradient(at(built, point)) == pytest.approx(slope, rel=1e-5, abs=1e-5)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("positive", POSITIVE_PRIORS, ids=repr)
 @pytest.mark.parametrize("probability", PROBABILITY_PRIORS, ids=repr)
 def test_priors_are_the_same_on_unbounded_coordinates(positive, probability):

@@ -80,6 +80,7 @@ def test_the_reference_is_complete():
     assert list(reference.QUANTITIES) == ["log_likelihood", "p_alive", *GIVEN_ALIVE]
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("quantity", reference.QUANTITIES)
 def test_formulas_are_right_to_nine_digits(quantity):
     wrong = []

@@ -80,6 +80,7 @@ def test_extreme_populations_can_be_simulated(model, r, alpha, a, b):
     assert (purchases.time <= 5).all()
 
 
+@pytest.mark.slow
 def test_parameters_may_differ_between_customers(model):
     rng = np.random.default_rng(3)
     theta = kw.fixed(model.Parameters(**POPULATION, unit="day")).model.named(

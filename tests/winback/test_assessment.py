@@ -83,6 +83,7 @@ def two_kinds(customers, seed) -> Any:
     return campaigns.log_of(organic, offer, rng.random(customers) < truth, segment=segment)
 
 
+@pytest.mark.slow
 def test_predictions_are_calibrated_on_customers_set_aside():
     log = two_kinds(12_000, 0)
     learned, aside = log.take(np.arange(6000)), log.take(np.arange(6000, 12_000))

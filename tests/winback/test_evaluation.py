@@ -114,6 +114,7 @@ def returns(returned):
     return Outcome(returned, np.ones_like(returned), np.zeros_like(returned), limit=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "held, sent, p_0, p_1", [(10, 90, 0.05, 0.1), (10, 90, 0.15, 0.25), (20, 180, 0.05, 0.05), (20, 180, 0.3, 0.5)]
 )
@@ -255,6 +256,7 @@ def bought(rng, rate, p, alive, length):
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1.0, 0.6])
 def test_second_lives_are_learned_from_what_returners_spend(factor):
     """Customers who are brought back have less time in the window, and are slower, or leave again: not by the offer."""

@@ -707,6 +707,7 @@ def test_an_offer_named_beforehand_is_judged_by_the_others():
         fitted(log, offers=("A",))
 
 
+@pytest.mark.slow
 def test_customers_of_no_known_segment_are_like_the_others_but_less_sure():
     log = campaigns.campaign(4000, draws=40)
     posterior = fitted(log)
@@ -767,6 +768,7 @@ def test_a_campaign_without_segments_cannot_be_scored_by_a_model_that_tells_them
         posterior.cells_of(campaigns.campaign(100, segments=(), draws=5))
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("link", LINKS)
 def test_posteriors_are_saved_and_read_back(link, tmp_path):
     log = some_campaign()

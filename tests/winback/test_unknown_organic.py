@@ -59,6 +59,7 @@ def test_effects_are_the_difference_in_means(level, lift):
     assert found["upper"] - found["lower"] == pytest.approx(2 * 1.645 * error, rel=0.1)
 
 
+@pytest.mark.slow
 def test_segments_and_covariates_tell_customers_apart():
     rng = np.random.default_rng(2)
     frame = table(12_000).assign(channel=rng.choice(["web", "shop"], 12_000))
