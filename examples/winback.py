@@ -7,6 +7,7 @@ have come. Draws ``examples/output/winback.png``.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import matplotlib as mpl
@@ -46,10 +47,13 @@ def main() -> None:
     print(response.average_effects(pilot_log).round(3).to_string(), "\n")
 
     today = kw.summarize(log, customer="customer_id", time="date", amount="amount", until=TODAY, unit="week")
-    plan = kw.plan_winback(
-        purchases, spend, today, SHOP, response=response, offers=OFFERS, window=WINDOW, budget=400.0, seed=1
-    )
+    with warnings.catch_warnings(record=True, action="always") as told:
+        plan = kw.plan_winback(
+            purchases, spend, today, SHOP, response=response, offers=OFFERS, window=WINDOW, budget=400.0, seed=1
+        )
     print(plan, "\n")
+    for warning in told:  # few are held out: the campaign may pay, and will hardly tell whether it did
+        print(f"{warning.category.__name__}: {warning.message}\n")
     contacted = plan.table[plan.table["decision"] == "contact"].sort_values("mean", ascending=False)
     print(plan.explain(contacted.index[0]), "\n")
 
